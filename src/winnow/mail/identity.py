@@ -1,0 +1,40 @@
+"""Which message is this? The same digest for the same message in two mailboxes.
+
+Servers add and fold headers on the way, so only what the author wrote counts: five headers that
+no server touches, and the body without its line endings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from winnow.mail.headers import split_block
+from winnow.mail.limits import Limits
+
+_AUTHOR = ("message-id", "from", "to", "subject", "date")
+
+
+def identity(raw: bytes, limits: Limits | None = None) -> str:
+    """Return a 32-digit hex digest that names a message.
+
+    Args:
+        raw: the message, or its head of at least `limits.scan_bytes`.
+        limits: only the first `scan_bytes` count.
+    """
+    bounds = limits or Limits()
+    head = strip_envelope_line(raw[: bounds.scan_bytes])
+    headers, body_start = split_block(head, bounds)
+    digest = hashlib.blake2b(digest_size=16)
+    for name in _AUTHOR:
+        value = next((v for key, v in headers if key == name), "")
+        digest.update(" ".join(value.split()).encode("utf-8", "replace") + b"\0")
+    digest.update(b"\n".join(head[body_start:].split()))
+    return digest.hexdigest()
+
+
+def strip_envelope_line(raw: bytes) -> bytes:
+    """Drop an mbox "From " line (and ">From ") and blank lines before the first header."""
+    data = raw.lstrip(b"\r\n")
+    while data.startswith((b"From ", b">From ")):
+        data = data.partition(b"\n")[2]
+    return data
