@@ -16,9 +16,7 @@ from winnow.message import Address
 
 Headers = tuple[tuple[str, str], ...]
 
-_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
-_FOLD = re.compile(r"\r?\n[ \t]+")
-_FIELD = re.compile(r"([!-9;-~]{1,80})[ \t]*:(.*)", re.DOTALL)
+_FIELD = re.compile(r"^([!-9;-~]{1,80})[ \t]*:(.*)$", re.MULTILINE)
 _KNOWN = re.compile(
     r"(?:from|to|cc|bcc|subject|date|received|message-id|mime-version|return-path|reply-to|sender"
     r"|content-[a-z-]+|delivered-to|x-[a-z-]+|list-[a-z-]+|in-reply-to|references|status)[ \t]*:",
@@ -44,32 +42,64 @@ def split_block(data: bytes, limits: Limits, *, strict: bool = False) -> tuple[H
     """
     if data[:1] in (b"\n", b"\r"):
         return (), 2 if data[:2] == b"\r\n" else 1
-    found = _BLANK_LINE.search(data, 0, limits.header_bytes)
-    end = found.start() if found else min(len(data), limits.header_bytes)
-    lines = _FOLD.sub(" ", data[:end].decode("latin-1")).split("\n")
-    headers: list[tuple[str, str]] = []
-    for number, line in enumerate(lines):
-        field = _FIELD.match(line)
-        if field is not None:
-            if len(headers) < limits.header_count:
-                value = field[2].strip()[: limits.value_chars]
-                headers.append((field[1].lower(), value))
-        elif not any(_KNOWN.match(later) for later in lines[number + 1 : number + 3]):
-            return _early_end(data, headers, line, strict=strict)
-    if not strict and not any(_KNOWN.match(name + ":") for name, _ in headers):
+    end, body_start = _blank_line(data, limits.header_bytes)
+    block = data[:end].decode("latin-1").replace("\r\n", "\n").rstrip("\r")
+    lines = block.replace("\n\t", " ").replace("\n ", " ")
+    fields = _FIELD.findall(lines)
+    if len(fields) != lines.count("\n") + 1:
+        cut = _first_text_line(lines)
+        if cut is not None:
+            return _early_end(data, lines[:cut], lines[cut:], limits, strict=strict)
+    headers = _bounded(fields, limits)
+    if not strict and not _has_known(headers):
         return (), 0
-    return tuple(headers), found.end() if found else end
+    return headers, body_start
+
+
+def _blank_line(data: bytes, limit: int) -> tuple[int, int]:
+    """Where the first blank line begins and where the text after it begins."""
+    plain = data.find(b"\n\n", 0, limit)
+    crlf = data.find(b"\n\r\n", 0, limit if plain < 0 else plain)
+    if crlf >= 0:
+        return crlf, crlf + 3
+    if plain >= 0:
+        return plain, plain + 2
+    end = min(len(data), limit)
+    return end, end
+
+
+def _bounded(fields: list[tuple[str, str]], limits: Limits) -> Headers:
+    room, count = limits.value_chars, limits.header_count
+    return tuple([(name.lower(), value.strip()[:room]) for name, value in fields[:count]])
+
+
+def _has_known(headers: Headers) -> bool:
+    return any(_KNOWN.match(name + ":") for name, _ in headers)
+
+
+def _first_text_line(lines: str) -> int | None:
+    """Offset of the first line that is no field and has no known field in the two lines after."""
+    offset = 0
+    split = lines.split("\n")
+    for number, line in enumerate(split):
+        if _FIELD.match(line) is None and not any(
+            _KNOWN.match(later) for later in split[number + 1 : number + 3]
+        ):
+            return offset
+        offset += len(line) + 1
+    return None
 
 
 def _early_end(
-    data: bytes, headers: list[tuple[str, str]], line: str, *, strict: bool
+    data: bytes, before: str, after: str, limits: Limits, *, strict: bool
 ) -> tuple[Headers, int]:
     """The body begins at a line that is no field, before any blank line."""
-    known = strict or any(_KNOWN.match(name + ":") for name, _ in headers)
-    if not headers or not known:
+    headers = _bounded(_FIELD.findall(before), limits)
+    if not headers or not (strict or _has_known(headers)):
         return (), 0
-    start = data.find(line[:200].encode("latin-1")) if line else -1
-    return tuple(headers), max(start, 0)
+    line = after.partition("\n")[0][:200].encode("latin-1")
+    start = data.find(b"\n" + line) + 1
+    return headers, start
 
 
 def decode_words(value: str) -> str:

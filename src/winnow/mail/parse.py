@@ -24,7 +24,11 @@ from winnow.mail.identity import strip_envelope_line
 from winnow.mail.limits import Limits
 from winnow.message import Address, Attachment, Link, Message
 
-_PLAIN_LINK = re.compile(r"\b(?:https?://|www\.)[^\s<>\"'\])}]{3,2000}", re.IGNORECASE)
+# Two patterns with a literal head each: the engine skips to "http" and "www." at memory speed.
+_PLAIN_LINKS = (
+    re.compile(r"http(?:s?://)[^\s<>\"'\])}]{3,2000}"),
+    re.compile(r"www\.[^\s<>\"'\])}]{3,2000}"),
+)
 _NOBODY = Address("", "")
 _DEFAULT_LIMITS = Limits()
 
@@ -158,14 +162,15 @@ class _Walk:
     def _plain(self, text: str) -> None:
         self.marks.add("plain text")
         self._show(text)
-        room = self.limits.links - len(self.links)
-        for match in _PLAIN_LINK.finditer(text[: self.limits.text_chars]):
-            if room <= 0:
-                break
-            url = match[0].rstrip(".,;:!?")
-            full = url if url[:4].lower() == "http" else "http://" + url
-            self.links.append(Link(url, host_of(full), ""))
-            room -= 1
+        for pattern in _PLAIN_LINKS:
+            for match in pattern.finditer(text, 0, self.limits.text_chars):
+                if len(self.links) >= self.limits.links:
+                    return
+                if text[match.start() - 1 : match.start()] == "/":
+                    continue  # the host of a link that has been taken already
+                url = match[0].rstrip(".,;:!?")
+                host = host_of(url if url.startswith("http") else "http://" + url)
+                self.links.append(Link(url, host, ""))
 
     def _show(self, text: str) -> None:
         kept = text[: self.text_left]

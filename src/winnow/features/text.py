@@ -1,0 +1,89 @@
+"""Text -> words: one normal form for what people write and for what spammers write around it.
+
+Words are runs of letters and digits; a few signs that carry meaning in mail ("$", "!", "%") are
+words of their own; digits count by shape ("2,199" is "0", ",", "000" -> "0 000"), because a number
+seen once tells nothing; scripts written without spaces are read sign by sign.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+
+from winnow.features.hashing import I64, MAX_BYTES, U8, U64, hash_spans
+
+# Zero-width and bidirectional marks, soft hyphen, variation selectors: invisible inside words.
+INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e"
+                       "\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]")
+_UNSPACED = re.compile("([\u0e00-\u0eff\u1000-\u109f\u2e80-\u30ff\u3400-\u9fff\uac00-\ud7af])")
+
+
+def _sign_classes() -> U8:
+    table = np.zeros(256, dtype=np.uint8)
+    for byte in range(256):
+        if chr(byte).isascii() and chr(byte).isalnum():
+            table[byte] = 1
+        elif byte >= 0x80:
+            table[byte] = 1
+        elif chr(byte) in "$!%?":
+            table[byte] = 2
+    return table
+
+
+def _digit_shape() -> U8:
+    table = np.arange(256, dtype=np.uint8)
+    table[ord("0") : ord("9") + 1] = ord("0")
+    return table
+
+
+_CLASS = _sign_classes()
+_SHAPE = _digit_shape()
+
+
+def normalise(text: str) -> str:
+    """Lower-case, compatibility forms folded, invisible signs dropped, unspaced scripts spaced."""
+    if text.isascii():
+        return text.lower()
+    folded = unicodedata.normalize("NFKC", INVISIBLE.sub("", text)).lower()
+    return _UNSPACED.sub(r" \1 ", folded)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of one text, in order.
+
+    Attributes:
+        data: normalised text as UTF-8.
+        starts: (w,) first byte of each word.
+        ends: (w,) first byte after each word.
+        hashes: (w,) 64-bit hash of each word, digits by shape.
+    """
+
+    data: bytes
+    starts: I64
+    ends: I64
+    hashes: U64
+
+    def __getitem__(self, index: int) -> str:
+        """The word as text."""
+        return self.data[self.starts[index] : self.ends[index]].decode("utf-8", "replace")
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+def words_of(text: str, limit: int = MAX_BYTES) -> Words:
+    """Split text into words and hash them; text beyond `limit` bytes is left out."""
+    data = normalise(text).encode("utf-8", "replace")[: min(limit, MAX_BYTES)]
+    signs = np.frombuffer(data, dtype=np.uint8)
+    kind = _CLASS[signs]
+    padded = np.zeros(len(kind) + 2, dtype=np.uint8)
+    padded[1:-1] = kind
+    edge = (padded[1:] != padded[:-1]) | (padded[1:] == 2)
+    starts = np.flatnonzero(edge[:-1] & (kind != 0))
+    edge_after = (padded[1:] != padded[:-1]) | (padded[:-1] == 2)
+    ends = np.flatnonzero(edge_after[1:] & (kind != 0)) + 1
+    return Words(data, starts, ends, hash_spans(_SHAPE[signs], starts, ends))

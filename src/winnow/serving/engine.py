@@ -1,0 +1,369 @@
+"""One worker's access to its filter: what runs in the event loop, what does not, and how long.
+
+Law: small messages are checked in the event loop, because a hop to a thread costs as much as their
+check; large ones in a few threads; everything that touches the database in one thread of its own,
+so that a locked database delays corrections but never an answer. The filter is replaced by
+replacing one reference; whoever holds the old one finishes with the old one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from winnow.errors import StoreError, WinnowError
+from winnow.serving.metrics import DOORS, Meters
+from winnow.serving.settings import Limits
+from winnow.verdict import Envelope, Label, Learnt, Verdict
+
+REFRESH_SECONDS = 0.15
+_LONGEST_LOGGED_ID = 200
+
+logger = logging.getLogger("winnow.serving")
+_T = TypeVar("_T")
+_NO_ENVELOPE = Envelope()
+
+
+class AbstractRules(Protocol):
+    """What the server needs to know of the owner's rules."""
+
+    @property
+    def junk_threshold(self) -> float:
+        """Probability from which the general rule says junk."""
+
+    @property
+    def flag_threshold(self) -> float:
+        """Probability from which the general rule says flag."""
+
+    @property
+    def rules(self) -> Sequence[object]:
+        """The rules that come before the general one."""
+
+
+class AbstractStore(Protocol):
+    """What the server needs of the database."""
+
+    def record(self, verdict: Verdict) -> None:
+        """Queue a verdict for the log. Never blocks, never raises."""
+
+    def verdict(self, message_id: str) -> dict[str, Any] | None:
+        """Return the newest logged verdict of a message. Raises StoreError."""
+
+    @property
+    def lost(self) -> int:
+        """Rows that could not be written since the store was opened."""
+
+
+class AbstractFilter(Protocol):
+    """`winnow.pipeline.Filter` as the server sees it; tests put a small one in its place."""
+
+    @property
+    def model(self) -> str:
+        """Name and short digest."""
+
+    @property
+    def rules(self) -> AbstractRules:
+        """The owner's rules."""
+
+    @property
+    def store(self) -> AbstractStore | None:
+        """The database, or None when nothing is kept."""
+
+    def check(
+        self,
+        raw: bytes,
+        envelope: Envelope = ...,
+        *,
+        size_bytes: int | None = None,
+        explain: bool = True,
+    ) -> Verdict:
+        """Answer for a message; thread-safe, also while `close` runs elsewhere."""
+
+    def learn(self, raw: bytes, label: Label, *, source: str) -> Learnt:
+        """Correct the weights. Raises StoreError."""
+
+    def forget(self, raw: bytes, *, source: str) -> Learnt:
+        """Take a correction back. Raises StoreError."""
+
+    def refresh(self) -> int:
+        """Take over the corrections that other processes wrote."""
+
+    def close(self) -> None:
+        """Flush and close the store."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A filter and how many of its lost rows have been counted."""
+
+    filter: AbstractFilter
+    lost_rows_counted: int = 0
+
+    def newly_lost_rows(self) -> int:
+        """Return how many rows its store has lost since the last call."""
+        store = self.filter.store
+        lost = store.lost if store is not None else 0
+        newly, self.lost_rows_counted = lost - self.lost_rows_counted, lost
+        return newly
+
+
+class OverloadedError(TimeoutError):
+    """So many large messages wait that a new one would not be answered in time."""
+
+
+class Engine:
+    """The filter of one worker process, shared by its doors.
+
+    Attributes:
+        limits: bounds of this worker.
+        meters: where it counts.
+    """
+
+    def __init__(self, filter_: AbstractFilter, *, limits: Limits, meters: Meters) -> None:
+        self.limits = limits
+        self.meters = meters
+        self._held = _Held(filter_)
+        self._checkers = ThreadPoolExecutor(limits.threads, thread_name_prefix="check")
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._free_threads = asyncio.Semaphore(limits.threads)
+        self._waiting = 0
+        self._applied = 0
+
+    @property
+    def model(self) -> str:
+        """Name and short digest of the model that answers now."""
+        return self._held.filter.model
+
+    @property
+    def junk_threshold(self) -> float:
+        """Probability from which the general rule says junk."""
+        return self._held.filter.rules.junk_threshold
+
+    @property
+    def rules(self) -> AbstractRules:
+        """The owner's rules that act now."""
+        return self._held.filter.rules
+
+    @property
+    def applied(self) -> int:
+        """Corrections of other processes that this worker has taken over."""
+        return self._applied
+
+    @property
+    def has_store(self) -> bool:
+        """Whether verdicts and corrections are kept."""
+        return self._held.filter.store is not None
+
+    def door(self, name: str) -> Door:
+        """Return the engine as one door uses it; `name` is one of `metrics.DOORS`."""
+        return Door(self, name)
+
+    async def check(
+        self, raw: bytes, envelope: Envelope, size_bytes: int | None, explain: bool
+    ) -> Verdict:
+        """Answer for a message; see `Door.check`."""
+        ask = partial(
+            self._held.filter.check, raw, envelope, size_bytes=size_bytes, explain=explain
+        )
+        if len(raw) <= self.limits.inline_bytes:
+            return ask()
+        if self._waiting >= self.limits.waiting:
+            raise OverloadedError("too many large messages wait for an answer")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self.limits.deadline_seconds):
+                await self._free_threads.acquire()
+                answer = _submit(self._checkers, ask)
+                answer.add_done_callback(self._thread_is_free)
+                # A thread cannot be stopped: on time-out it runs on, and only its end frees it.
+                return await asyncio.shield(answer)
+        finally:
+            self._waiting -= 1
+
+    def _thread_is_free(self, answer: asyncio.Future[Verdict]) -> None:
+        self._free_threads.release()
+        if not answer.cancelled():
+            answer.exception()  # fetched, so that asyncio does not report it as forgotten
+
+    def record(self, verdict: Verdict) -> None:
+        """Queue a verdict for the log of the store, if there is one."""
+        store = self._held.filter.store
+        if store is not None:
+            store.record(verdict)
+
+    async def correct(self, raw: bytes, label: Label | None, source: str) -> Learnt:
+        """Learn a message with a label, or forget it for None; see `Door.learn`."""
+        async with asyncio.timeout(self.limits.deadline_seconds):
+            return await self._in_keeper(partial(self._correct, raw, label, source))
+
+    def _correct(self, raw: bytes, label: Label | None, source: str) -> Learnt:
+        # Read here and not by the caller: this thread also closes a replaced filter.
+        current = self._held.filter
+        if label is None:
+            return current.forget(raw, source=source)
+        return current.learn(raw, label, source=source)
+
+    async def find(self, message_id: str) -> dict[str, Any] | None:
+        """Return the newest logged verdict of a message, or None.
+
+        Raises:
+            StoreError: there is no store, or it cannot be read.
+            TimeoutError: it did not answer before the deadline.
+        """
+        async with asyncio.timeout(self.limits.deadline_seconds):
+            return await self._in_keeper(partial(self._find, message_id))
+
+    def _find(self, message_id: str) -> dict[str, Any] | None:
+        store = self._held.filter.store
+        if store is None:
+            raise StoreError("this server keeps no log: it was started without a store")
+        return store.verdict(message_id)
+
+    async def refresh(self) -> int:
+        """Take over corrections of other processes; return how many."""
+        taken = await self._in_keeper(lambda: self._held.filter.refresh())
+        self._applied += taken
+        self.meters.lost(self._held.newly_lost_rows())
+        return taken
+
+    async def keep_fresh(self) -> None:
+        """Refresh for ever; a database that fails is reported once until it works again."""
+        failing = False
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            try:
+                await self.refresh()
+            except WinnowError as error:
+                if not failing:
+                    logger.warning("event=refresh_failed error=%s", json.dumps(str(error)))
+                failing = True
+            else:
+                failing = False
+
+    async def replace(self, filter_: AbstractFilter) -> None:
+        """Answer with another filter from now on, and close the one before."""
+        before, self._held = self._held, _Held(filter_)
+        await self._in_keeper(before.filter.close)
+        self.meters.lost(before.newly_lost_rows())
+
+    async def close(self) -> None:
+        """Flush the store and end the threads; those that still check are not waited for."""
+        await self._in_keeper(lambda: self._held.filter.close())
+        self.meters.lost(self._held.newly_lost_rows())
+        self._keeper.shutdown()
+        self._checkers.shutdown(wait=False, cancel_futures=True)
+
+    async def _in_keeper(self, work: Callable[[], _T]) -> _T:
+        return await _submit(self._keeper, work)
+
+
+class Door:
+    """The engine as one door uses it: the same answers, counted and logged under its name."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        assert name in DOORS
+        self._engine = engine
+        self._meters = engine.meters
+        self.name = name
+
+    @property
+    def junk_threshold(self) -> float:
+        """Probability from which the general rule says junk."""
+        return self._engine.junk_threshold
+
+    @property
+    def limits(self) -> Limits:
+        """Bounds of this worker."""
+        return self._engine.limits
+
+    async def check(
+        self,
+        raw: bytes,
+        envelope: Envelope = _NO_ENVELOPE,
+        *,
+        size_bytes: int | None = None,
+        explain: bool = True,
+    ) -> Verdict:
+        """Answer for a message, and log the answer.
+
+        Args:
+            raw: the message, or its first `limits.scan_bytes`.
+            envelope: what the mail server knows of it.
+            size_bytes: size of the whole message; None when `raw` is whole.
+            explain: whether reasons are wanted.
+
+        Raises:
+            OverloadedError: too many large messages wait (a `TimeoutError`, too).
+            TimeoutError: no answer before the deadline.
+        """
+        start = time.perf_counter()
+        try:
+            verdict = await self._engine.check(raw, envelope, size_bytes, explain)
+        except TimeoutError as error:
+            self.failed("busy" if isinstance(error, OverloadedError) else "deadline")
+            raise
+        self._engine.record(verdict)
+        self._meters.answered(self.name, verdict, time.perf_counter() - start)
+        if logger.isEnabledFor(logging.INFO):
+            self._log(verdict, envelope)
+        return verdict
+
+    async def learn(self, raw: bytes, label: Label, *, source: str) -> Learnt:
+        """Correct the weights with one labelled message; the next answer knows of it.
+
+        Args:
+            raw: the message, or its first `limits.scan_bytes`.
+            label: what a person says it is.
+            source: who says so, in a word or two for the correction log.
+
+        Raises:
+            StoreError: the correction was not taken.
+            TimeoutError: not before the deadline; it may still be taken later.
+        """
+        return await self._correct(raw, label, source)
+
+    async def forget(self, raw: bytes, *, source: str) -> Learnt:
+        """Take back what was learnt from a message; raises as `learn` does."""
+        return await self._correct(raw, None, source)
+
+    async def _correct(self, raw: bytes, label: Label | None, source: str) -> Learnt:
+        word = "forget" if label is None else str(label)
+        try:
+            result = await self._engine.correct(raw, label, source)
+        except StoreError:
+            self.failed("store")
+            raise
+        except TimeoutError:
+            self.failed("deadline")
+            raise
+        self._meters.corrected(word, result)
+        logger.info(
+            "event=correction label=%s result=%s door=%s source=%s",
+            word, json.dumps(str(result)), self.name, json.dumps(source),
+        )  # fmt: skip
+        return result
+
+    def failed(self, kind: str) -> None:
+        """Count a request that got no answer; `kind` is one of `metrics.ERROR_KINDS`."""
+        self._meters.failed(self.name, kind)
+
+    def _log(self, verdict: Verdict, envelope: Envelope) -> None:
+        # The id and the client come from outside: as JSON they cannot forge a second line.
+        logger.info(
+            "event=verdict id=%s action=%s probability=%.4f rule=%s stage=%s ms=%.2f bytes=%d"
+            " door=%s client=%s",
+            json.dumps(verdict.id[:_LONGEST_LOGGED_ID]), verdict.action, verdict.probability,
+            json.dumps(verdict.rule), verdict.stage, verdict.milliseconds, verdict.size_bytes,
+            self.name, json.dumps(envelope.client_address[:_LONGEST_LOGGED_ID]),
+        )  # fmt: skip
+
+
+def _submit(executor: Executor, work: Callable[[], _T]) -> asyncio.Future[_T]:
+    return asyncio.get_running_loop().run_in_executor(executor, work)

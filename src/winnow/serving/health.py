@@ -1,0 +1,80 @@
+"""How the whole server is, read off the board by whichever worker is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from winnow.serving.board import Board, Row
+from winnow.serving.engine import AbstractRules
+from winnow.serving.metrics import APPLIED, BEAT, LOST_ROWS, PID, RESTARTS, STARTED, SWAPS
+
+STALLED_SECONDS = 5.0
+"""A worker that has not moved for so long is shown as stalled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Status and the object that says more.
+
+    Attributes:
+        status: "ok", "degraded" (answers go on, something needs a look) or "stopping".
+        body: the documented JSON object.
+    """
+
+    status: str
+    body: Mapping[str, Any]
+
+
+def _worker(row: Row, now_seconds: float) -> dict[str, Any]:
+    return {
+        "pid": int(row[PID]),
+        "model": row.note,
+        "uptime_seconds": round(now_seconds - row[STARTED], 1),
+        "stalled": now_seconds - row[BEAT] > STALLED_SECONDS,
+        "corrections_applied": int(row[APPLIED]),
+    }
+
+
+def read_health(
+    board: Board,
+    *,
+    model: str,
+    rules: AbstractRules,
+    version: str,
+    stopping: bool,
+    now_seconds: float,
+) -> Health:
+    """Return the state of the server.
+
+    Args:
+        board: numbers of all processes; row 0 is the parent's.
+        model: model of the worker that is asked.
+        rules: its rules.
+        version: version of Winnow.
+        stopping: whether this worker is stopping.
+        now_seconds: `time.monotonic()`, which all processes of a machine share.
+    """
+    workers = [_worker(row, now_seconds) for row in board.rows[1:] if row[PID]]
+    lost_rows = int(board.total(LOST_ROWS.start))
+    missing = len(board.rows) - 1 - len(workers)
+    troubled = lost_rows or missing or any(worker["stalled"] for worker in workers)
+    status = "stopping" if stopping else "degraded" if troubled else "ok"
+    body = {
+        "status": status,
+        "version": version,
+        "model": model,
+        "rules": {
+            "junk": rules.junk_threshold,
+            "flag": rules.flag_threshold,
+            "count": len(rules.rules),
+        },
+        "uptime_seconds": round(now_seconds - board.rows[0][STARTED], 1),
+        "workers": workers,
+        "workers_missing": missing,
+        "worker_restarts": int(board.total(RESTARTS.start)),
+        "swaps_refused": int(board.total(SWAPS.cell("refused"))),
+        "lost_log_rows": lost_rows,
+    }
+    return Health(status, body)

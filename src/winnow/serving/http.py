@@ -1,0 +1,168 @@
+"""The HTTP door: JSON and raw messages in, verdicts out, with its own documentation."""
+
+from __future__ import annotations
+
+import time
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from winnow import __version__
+from winnow.errors import StoreError
+from winnow.serving import openapi
+from winnow.serving.answers import CODES, Refusal, error_answer
+from winnow.serving.board import Board
+from winnow.serving.engine import Engine, OverloadedError
+from winnow.serving.guard import Guard
+from winnow.serving.health import read_health
+from winnow.serving.metrics import exposition
+from winnow.serving.questions import read_check, read_learn
+
+_RETRY = {"Retry-After": "1"}
+_NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
+
+
+class HttpDoor:
+    """The handlers, sharing one engine and one board.
+
+    Attributes:
+        stopping: set when the worker stops; health says so from then on.
+    """
+
+    def __init__(self, engine: Engine, board: Board) -> None:
+        self.stopping = False
+        self.door = engine.door("http")
+        self._engine = engine
+        self._board = board
+
+    async def check(self, request: Request) -> Response:
+        """`POST /v1/check`: a verdict."""
+        question = await read_check(request, self.door.limits)
+        verdict = await self.door.check(
+            question.head,
+            question.envelope,
+            size_bytes=question.size_bytes,
+            explain=question.explain,
+        )
+        return JSONResponse(verdict.to_json())
+
+    async def learn(self, request: Request) -> Response:
+        """`POST /v1/learn`: a correction."""
+        question, label = await read_learn(request, self.door.limits)
+        if label is None:
+            result = await self.door.forget(question.head, source="http")
+        else:
+            result = await self.door.learn(question.head, label, source="http")
+        return JSONResponse({"result": result.name.lower(), "text": str(result)})
+
+    async def verdict(self, request: Request) -> Response:
+        """`GET /v1/verdicts/{message_id}`: the newest logged verdict of a message."""
+        message_id = request.path_params["message_id"].strip().removeprefix("<").removesuffix(">")
+        found = await self._engine.find(message_id)
+        if found is None:
+            raise Refusal(404, "no verdict for this message id is in the log")
+        return JSONResponse(found)
+
+    async def health(self, request: Request) -> Response:
+        """`GET /v1/health`: state of the whole server."""
+        health = read_health(
+            self._board,
+            model=self._engine.model,
+            rules=self._engine.rules,
+            version=__version__,
+            stopping=self.stopping,
+            now_seconds=time.monotonic(),
+        )
+        return JSONResponse(health.body, 503 if self.stopping else 200)
+
+    async def metrics(self, request: Request) -> Response:
+        """`GET /metrics`: for Prometheus."""
+        text, content_type = exposition(
+            self._board,
+            model=self._engine.model,
+            version=__version__,
+            accept=request.headers.get("accept", ""),
+        )
+        return Response(text, headers={"Content-Type": content_type})
+
+    async def openapi(self, request: Request) -> Response:
+        """`GET /openapi.json`: the description for machines."""
+        return Response(openapi.document_text(), media_type="application/json")
+
+    async def docs(self, request: Request) -> Response:
+        """`GET /docs`: the description for people."""
+        headers = {"Content-Security-Policy": openapi.PAGE_POLICY, **_NO_SNIFFING}
+        return Response(openapi.page(), media_type="text/html", headers=headers)
+
+    async def root(self, request: Request) -> Response:
+        """`GET /`: go to the documentation."""
+        return RedirectResponse("/docs")
+
+    async def refused(self, request: Request, error: Exception) -> Response:
+        """Answer a request that is refused."""
+        assert isinstance(error, Refusal)
+        self.door.failed(CODES[error.status][1])
+        return error_answer(error.status, error.message)
+
+    async def unroutable(self, request: Request, error: Exception) -> Response:
+        """Answer for a page or method that does not exist."""
+        assert isinstance(error, HTTPException)
+        self.door.failed(CODES[error.status_code][1] if error.status_code in CODES else "malformed")
+        message = f"{error.detail}; see /docs"
+        return error_answer(error.status_code, message, error.headers)
+
+    async def too_late(self, request: Request, error: Exception) -> Response:
+        """Answer when there is no answer before the deadline; the engine has counted it."""
+        if isinstance(error, OverloadedError):
+            return error_answer(503, str(error), _RETRY)
+        seconds = self.door.limits.deadline_seconds
+        return error_answer(504, f"no answer within {seconds:g} s")
+
+    async def not_stored(self, request: Request, error: Exception) -> Response:
+        """Answer when the database does not take or give; the engine has counted corrections."""
+        return error_answer(503, str(error), _RETRY if self._engine.has_store else None)
+
+    async def gone(self, request: Request, error: Exception) -> Response:
+        """Count a client that left before it had sent its request; nobody reads the answer."""
+        self.door.failed("malformed")
+        return error_answer(400, "the body is not whole")
+
+    async def broken(self, request: Request, error: Exception) -> Response:
+        """Answer for a bug of ours; the traceback is in the log."""
+        self.door.failed("internal")
+        return error_answer(500, "an error of the server's own; its log says more")
+
+
+def application(http: HttpDoor, *, names: frozenset[str]) -> ASGIApp:
+    """Return the ASGI application.
+
+    Args:
+        http: the handlers.
+        names: names that the Host header of a request may carry, beside those of loopback.
+    """
+    app = Starlette(
+        routes=[
+            Route("/", http.root),
+            Route("/v1/check", http.check, methods=["POST"]),
+            Route("/v1/learn", http.learn, methods=["POST"]),
+            Route("/v1/verdicts/{message_id:path}", http.verdict),
+            Route("/v1/health", http.health),
+            Route("/metrics", http.metrics),
+            Route("/openapi.json", http.openapi),
+            Route("/docs", http.docs),
+        ],
+        exception_handlers={
+            Refusal: http.refused,
+            HTTPException: http.unroutable,
+            TimeoutError: http.too_late,
+            StoreError: http.not_stored,
+            ClientDisconnect: http.gone,
+            Exception: http.broken,
+        },
+    )
+    app.router.redirect_slashes = False
+    return Guard(app, door=http.door, names=names)

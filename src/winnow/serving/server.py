@@ -1,0 +1,116 @@
+"""The server as a whole: its sockets, its workers, and the word that it answers."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from winnow.errors import InputError
+from winnow.serving.binding import bind, bound_to
+from winnow.serving.engine import AbstractFilter
+from winnow.serving.settings import Settings
+from winnow.serving.supervisor import Supervisor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """Where the server answers, once it does.
+
+    Attributes:
+        pid: process to signal.
+        http: URL of the HTTP door, with the port that was bound.
+        spamd: "host:port" of the spamd door, or None.
+        workers: number of worker processes.
+        model: name and short digest of the model.
+    """
+
+    pid: int
+    http: str
+    spamd: str | None
+    workers: int
+    model: str
+
+    def to_json(self) -> str:
+        """Return it as one line of JSON."""
+        return json.dumps(asdict(self))
+
+
+def serve(
+    settings: Settings,
+    open_filter: Callable[[], AbstractFilter],
+    *,
+    announce: Callable[[Ready], None],
+) -> None:
+    """Serve until SIGTERM or SIGINT. Call it in the main thread of a process without others.
+
+    Args:
+        settings: what the operator decided.
+        open_filter: opens model, rules and store. Called once here, to fail early and to have
+            all code loaded before the fork, and once in each worker.
+        announce: called once, when all workers answer.
+
+    Raises:
+        InputError: an address cannot be bound, or a worker cannot start.
+        WinnowError: what `open_filter` raises.
+    """
+    http = bind(settings.host, settings.port, allow_remote=settings.allow_remote)
+    spamd = None
+    if settings.spamd_port is not None:
+        spamd = bind(settings.host, settings.spamd_port, allow_remote=settings.allow_remote)
+    model = _try(open_filter)
+    gc.collect()
+    gc.freeze()  # what the processes share stays shared: the collector would write to it
+
+    def when_ready() -> None:
+        ready = Ready(
+            pid=os.getpid(),
+            http=f"http://{bound_to(http)}",
+            spamd=bound_to(spamd) if spamd else None,
+            workers=settings.workers,
+            model=model,
+        )
+        if settings.ready_file is not None:
+            _write(settings.ready_file, ready)
+        tell_service_manager("READY=1")
+        announce(ready)
+
+    try:
+        Supervisor(settings, open_filter, http, spamd).run(when_ready)
+    finally:
+        if settings.ready_file is not None:
+            settings.ready_file.unlink(missing_ok=True)
+
+
+def _try(open_filter: Callable[[], AbstractFilter]) -> str:
+    """Open and close once; return the name of the model."""
+    trial = open_filter()
+    model = trial.model
+    trial.close()
+    return model
+
+
+def _write(path: Path, ready: Ready) -> None:
+    """Write the file so that whoever waits for it never sees half of it."""
+    temporary = path.with_name(path.name + ".new")
+    try:
+        temporary.write_text(ready.to_json() + "\n", "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write the ready file: {error}") from None
+
+
+def tell_service_manager(word: str) -> None:
+    """Tell systemd, when it started us and wants to know (`Type=notify`)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.sendto(word.encode(), address)

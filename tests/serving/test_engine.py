@@ -1,0 +1,301 @@
+"""Who waits for whom inside one worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.serving.fakes import HAM, SPAM, FakeFilter
+from winnow.errors import StoreError
+from winnow.serving.board import Board
+from winnow.serving.engine import Engine, OverloadedError
+from winnow.serving.metrics import CELLS, ERRORS, LOST_ROWS, RECEIVED, VERDICTS, Meters
+from winnow.serving.settings import Limits
+from winnow.verdict import Action, Envelope, Label, Learnt
+
+LARGE = b"x" * 2000
+
+
+def run(
+    test: Callable[[Engine, Board], Awaitable[Any]],
+    filter_: FakeFilter | None = None,
+    **limits: Any,
+) -> Any:
+    """Run a test with an engine in a loop; close the engine after it."""
+
+    async def body() -> Any:
+        board = Board(2, CELLS)
+        bounds = Limits(**{"inline_bytes": 1000, "deadline_seconds": 0.3, **limits})
+        engine = Engine(filter_ or FakeFilter(), limits=bounds, meters=Meters(board.rows[1]))
+        try:
+            return await test(engine, board)
+        finally:
+            await engine.close()
+
+    return asyncio.run(body())
+
+
+def test_the_question_arrives_whole():
+    """Protects verdicts: envelope, true size and the wish for reasons reach the filter."""
+
+    async def test(engine: Engine, board: Board) -> None:
+        door = engine.door("http")
+        for raw in (SPAM, SPAM + LARGE):
+            verdict = await door.check(raw, Envelope("a@b"), size_bytes=9999)
+            assert verdict.action is Action.JUNK
+            assert verdict.size_bytes == 9999
+            assert verdict.reasons[1].text == "a@b"
+            assert not (await door.check(raw, explain=False)).reasons
+        assert board.total(VERDICTS.cell("junk", "reflex")) == 4
+
+    run(test)
+
+
+def test_small_messages_need_no_thread():
+    """Protects the speed of small mail, which is nearly all mail."""
+    threads = []
+    fake = FakeFilter()
+    check = fake.check
+
+    def spy(*args: Any, **options: Any) -> Any:
+        threads.append(threading.current_thread())
+        return check(*args, **options)
+
+    fake.check = spy  # type: ignore[method-assign]
+
+    async def test(engine: Engine, board: Board) -> None:
+        await engine.door("http").check(HAM)
+        await engine.door("http").check(HAM + LARGE)
+
+    run(test, fake)
+    assert threads[0] is threading.main_thread()
+    assert threads[1] is not threading.main_thread()
+
+
+def test_large_messages_do_not_stop_the_loop():
+    """Protects everybody else while a hostile message is being looked at."""
+
+    async def test(engine: Engine, board: Board) -> None:
+        door = engine.door("http")
+        slow = asyncio.ensure_future(door.check(b"SLEEP 200 " + LARGE))
+        await asyncio.sleep(0.02)
+        start = time.perf_counter()
+        await door.check(HAM)
+        assert time.perf_counter() - start < 0.1
+        assert not slow.done()
+        await slow
+
+    run(test)
+
+
+def test_deadline():
+    """Protects callers: no answer in time is an error, and the thread is free again at its end."""
+
+    async def test(engine: Engine, board: Board) -> None:
+        door = engine.door("spamd")
+        start = time.perf_counter()
+        with pytest.raises(TimeoutError):
+            await door.check(b"SLEEP 500 " + LARGE)
+        assert time.perf_counter() - start < 0.45
+        assert board.total(ERRORS.cell("spamd", "deadline")) == 1
+        with pytest.raises(TimeoutError):  # the only thread still sleeps
+            await door.check(b"SLEEP 1 " + LARGE, size_bytes=1)
+        await asyncio.sleep(0.3)
+        assert await door.check(b"SLEEP 1 " + LARGE)
+
+    run(test, threads=1, deadline_seconds=0.15)
+
+
+def test_only_so_many_may_wait():
+    """Protects memory: when too many large messages wait, a further one is told at once."""
+
+    async def test(engine: Engine, board: Board) -> None:
+        door = engine.door("http")
+        slow = [asyncio.ensure_future(door.check(b"SLEEP 50 " + LARGE)) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError):
+            await door.check(LARGE)
+        assert len(await asyncio.gather(*slow)) == 3
+        assert await door.check(LARGE)
+        assert board.total(ERRORS.cell("http", "busy")) == 1
+
+    run(test, threads=1, waiting=3)
+
+
+def test_corrections_count_and_act_at_once():
+    """Protects the promise that the next answer knows of a correction."""
+
+    async def test(engine: Engine, board: Board) -> None:
+        door = engine.door("http")
+        assert await door.learn(HAM, Label.SPAM, source="test") is Learnt.LEARNT
+        assert (await door.check(HAM)).action is Action.JUNK
+        assert await door.learn(HAM, Label.HAM, source="test") is Learnt.RELABELLED
+        assert (await door.check(HAM)).action is Action.DELIVER
+        assert await door.forget(HAM, source="test") is Learnt.FORGOTTEN
+        assert board.total(RECEIVED.cell("spam", str(Learnt.LEARNT))) == 1
+        assert board.total(RECEIVED.cell("ham", str(Learnt.RELABELLED))) == 1
+        assert board.total(RECEIVED.cell("forget", str(Learnt.FORGOTTEN))) == 1
+
+    run(test)
+
+
+def test_a_locked_database_stops_no_answer():
+    """Protects answers: corrections fail or wait alone."""
+
+    async def test(engine: Engine, board: Board) -> None:
+        door = engine.door("http")
+        with pytest.raises(StoreError):
+            await door.learn(b"LOCKED", Label.SPAM, source="test")
+        assert board.total(ERRORS.cell("http", "store")) == 1
+        slow = asyncio.ensure_future(door.learn(b"SLEEP 400", Label.SPAM, source="test"))
+        await asyncio.sleep(0.01)
+        start = time.perf_counter()
+        assert await door.check(HAM)
+        assert await door.check(LARGE)
+        assert time.perf_counter() - start < 0.2
+        with pytest.raises(TimeoutError):
+            await slow
+        assert board.total(ERRORS.cell("http", "deadline")) == 1
+
+    run(test)
+
+
+def test_corrections_of_others(tmp_path: Path):
+    """Protects agreement between workers: what one learns, the other knows soon."""
+    fake = FakeFilter(_folder(tmp_path))
+    other = FakeFilter(tmp_path)
+
+    async def test(engine: Engine, board: Board) -> None:
+        task = asyncio.ensure_future(engine.keep_fresh())
+        other.learn(HAM, Label.SPAM, source="elsewhere")
+        await asyncio.sleep(0.4)
+        assert (await engine.door("http").check(HAM)).action is Action.JUNK
+        assert engine.applied == 1
+        task.cancel()
+
+    run(test, fake)
+
+
+def test_a_failing_refresh_is_reported_once_and_tried_again(caplog: pytest.LogCaptureFixture):
+    """Protects the log from a database that fails for hours, and us from giving up on it."""
+    fake = FakeFilter()
+    calls: list[int] = []
+
+    def refresh() -> int:
+        calls.append(1)
+        if len(calls) < 3:
+            raise StoreError("disk full")
+        return 7
+
+    fake.refresh = refresh  # type: ignore[method-assign]
+
+    async def test(engine: Engine, board: Board) -> None:
+        task = asyncio.ensure_future(engine.keep_fresh())
+        while engine.applied != 7:
+            await asyncio.sleep(0.05)
+        task.cancel()
+
+    run(test, fake)
+    assert caplog.text.count("event=refresh_failed") == 1
+
+
+def test_verdicts_are_kept_and_found():
+    """Protects the look-up by message id."""
+
+    async def test(engine: Engine, board: Board) -> None:
+        await engine.door("http").check(SPAM)
+        found = await engine.find("spam@example.org")
+        assert found is not None
+        assert found["action"] == "junk"
+        assert await engine.find("nobody@example.org") is None
+
+    run(test)
+
+
+def test_without_a_store():
+    """Protects `--no-store`: answers go on, what needs the store says so."""
+
+    async def test(engine: Engine, board: Board) -> None:
+        assert not engine.has_store
+        assert await engine.door("http").check(SPAM)
+        with pytest.raises(StoreError, match="without a store"):
+            await engine.find("spam@example.org")
+        with pytest.raises(StoreError):
+            await engine.door("http").learn(SPAM, Label.SPAM, source="test")
+
+    run(test, FakeFilter(store=False))
+
+
+def test_lost_rows_are_counted_once():
+    """Protects the count of lost rows, over a swap of the filter and at the end, too."""
+    board = Board(2, CELLS)
+
+    async def body() -> None:
+        engine = Engine(FakeFilter(), limits=Limits(), meters=Meters(board.rows[1]))
+        door = engine.door("http")
+        lost = b"Message-ID: <lose-it@x>\r\n\r\n"
+        await door.check(lost)
+        await engine.refresh()
+        await engine.refresh()
+        assert board.total(LOST_ROWS.start) == 1
+        await door.check(lost)
+        await engine.replace(FakeFilter())
+        assert board.total(LOST_ROWS.start) == 2
+        await door.check(lost)
+        await engine.close()
+
+    asyncio.run(body())
+    assert board.total(LOST_ROWS.start) == 3
+
+
+def test_replacing_closes_the_old_filter_after_its_corrections(tmp_path: Path):
+    """Protects a correction on its way while the model is swapped."""
+    old, new = FakeFilter(), FakeFilter(_folder(tmp_path))
+
+    async def test(engine: Engine, board: Board) -> None:
+        door = engine.door("http")
+        learning = asyncio.ensure_future(door.learn(b"SLEEP 50", Label.SPAM, source="test"))
+        checking = asyncio.ensure_future(door.check(b"SLEEP 50" + LARGE))
+        await asyncio.sleep(0.02)
+        await engine.replace(new)
+        assert learning.done()
+        assert await learning is Learnt.LEARNT
+        assert (await checking).model == "fake@00000000"
+        assert old.closed == 1
+        assert engine.model == "m@1"
+        assert (await door.check(HAM)).model == "m@1"
+
+    run(test, old)
+    assert new.closed == 1
+
+
+def test_log_lines_cannot_be_forged(caplog: pytest.LogCaptureFixture):
+    """Protects the log: ids and addresses come from the mail, its text never appears."""
+    caplog.set_level(logging.INFO)
+
+    async def test(engine: Engine, board: Board) -> None:
+        envelope = Envelope(client_address="1.2.3.4\nevent=verdict")
+        raw = b"Message-ID: <a\n\revent=x \xff" + b"y" * 500 + b">\r\n\r\nSECRET CHEAP"
+        raw = raw.replace(b"\n\r", b"\t")
+        await engine.door("http").check(raw, envelope)
+
+    run(test)
+    (line,) = [record.getMessage() for record in caplog.records if "verdict" in record.msg]
+    assert "\n" not in line
+    assert "\t" not in line
+    assert "SECRET" not in line
+    assert len(line) < 600
+    assert "action=junk probability=0.9700" in line
+
+
+def _folder(path: Path) -> Path:
+    (path / "model").mkdir()
+    (path / "model" / "manifest.json").write_text('{"name": "m@1"}')
+    return path
