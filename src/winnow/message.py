@@ -93,3 +93,11 @@ class Message:
     def header(self, name: str) -> str | None:
         """Return the first value of a header by its lower-case name, or None."""
         return next((value for key, value in self.headers if key == name), None)
+
+
+def strip_envelope_line(raw: bytes) -> bytes:
+    """Drop an mbox "From " line (and ">From ") and blank lines before the first header."""
+    data = raw.lstrip(b"\r\n")
+    while data.startswith((b"From ", b">From ")):
+        data = data.partition(b"\n")[2]
+    return data

@@ -18,7 +18,9 @@ def _put_back() -> Iterator[None]:
     names = ("raiseExceptions", "_srcfile", "logThreads", "logMultiprocessing")
     switches = {name: getattr(logging, name) for name in names}
     yield
-    root.handlers[:], root.level, uvicorn.level = levels
+    root.handlers[:] = levels[0]
+    root.setLevel(levels[1])
+    uvicorn.setLevel(levels[2])
     for name, value in switches.items():
         setattr(logging, name, value)
 

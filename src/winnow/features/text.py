@@ -74,6 +74,35 @@ class Words:
     def __len__(self) -> int:
         return len(self.starts)
 
+    def grams(self, length: int, limit: int, drop: np.uint64 | None = None) -> U64:
+        """n-grams of the words joined by single spaces, as packed bytes.
+
+        Args:
+            length: bytes of one gram, at most 8.
+            limit: only so many words from the start.
+            drop: hash of a word to leave out.
+
+        Returns:
+            (m,) one integer per position; empty when the text is shorter than one gram.
+        """
+        starts, ends = self.starts[:limit], self.ends[:limit]
+        if drop is not None:
+            kept = self.hashes[:limit] != drop
+            starts, ends = starts[kept], ends[kept]
+        lengths = ends - starts + 1
+        total = int(lengths.sum())
+        if total < length:
+            return np.zeros(0, dtype=np.uint64)
+        offsets = np.cumsum(lengths) - lengths
+        source = np.arange(total) + np.repeat(starts - offsets, lengths)
+        joined = np.frombuffer(self.data + b" ", dtype=np.uint8)[source]
+        joined = _SHAPE[joined].astype(np.uint64)
+        joined[offsets + lengths - 1] = 32
+        grams = joined[: total - length + 1].copy()
+        for offset in range(1, length):
+            grams |= joined[offset : total - length + 1 + offset] << np.uint64(8 * offset)
+        return grams
+
 
 def words_of(text: str, limit: int = MAX_BYTES) -> Words:
     """Split text into words and hash them; text beyond `limit` bytes is left out."""

@@ -10,6 +10,7 @@ import hashlib
 
 from winnow.mail.headers import split_block
 from winnow.mail.limits import Limits
+from winnow.message import strip_envelope_line
 
 _AUTHOR = ("message-id", "from", "to", "subject", "date")
 
@@ -30,11 +31,3 @@ def identity(raw: bytes, limits: Limits | None = None) -> str:
         digest.update(" ".join(value.split()).encode("utf-8", "replace") + b"\0")
     digest.update(b"\n".join(head[body_start:].split()))
     return digest.hexdigest()
-
-
-def strip_envelope_line(raw: bytes) -> bytes:
-    """Drop an mbox "From " line (and ">From ") and blank lines before the first header."""
-    data = raw.lstrip(b"\r\n")
-    while data.startswith((b"From ", b">From ")):
-        data = data.partition(b"\n")[2]
-    return data

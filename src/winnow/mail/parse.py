@@ -20,9 +20,8 @@ from winnow.mail.headers import (
     split_block,
 )
 from winnow.mail.html import host_of, read_html
-from winnow.mail.identity import strip_envelope_line
 from winnow.mail.limits import Limits
-from winnow.message import Address, Attachment, Link, Message
+from winnow.message import Address, Attachment, Link, Message, strip_envelope_line
 
 # Two patterns with a literal head each: the engine skips to "http" and "www." at memory speed.
 _PLAIN_LINKS = (

@@ -88,9 +88,7 @@ class Body:
             self.kept += data[:room]
 
     def _inflate(self, inflater: zlib._Decompress, data: bytes | memoryview) -> None:
-        piece = b""
-        # A full step may have left output behind inside zlib even when all input is used up.
-        while data or (len(piece) == _INFLATE_STEP_BYTES and not inflater.eof):
+        while data:
             if inflater.eof:
                 raise RemoteProtocolError("bytes after the zlib stream", status=Status.PROTOCOL)
             try:

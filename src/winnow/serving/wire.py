@@ -102,6 +102,7 @@ class BoundedHttp(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep our half open while an answer is owed."""
         if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
+            self.transport.close()  # what is written is sent first
             return False
         self.cycle.keep_alive = False
         return True

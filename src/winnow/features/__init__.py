@@ -1,0 +1,8 @@
+"""Message -> Evidence: the one implementation of features, for training and for serving."""
+
+from winnow.features.content import Reading, read_content
+from winnow.features.fingerprint import fingerprint
+from winnow.features.hashing import BUCKETS
+from winnow.features.stream import stream_buckets
+
+__all__ = ["BUCKETS", "Reading", "fingerprint", "read_content", "stream_buckets"]

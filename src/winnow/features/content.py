@@ -1,0 +1,161 @@
+"""Message -> content view: words, word pairs and traits, and what a message would be without one.
+
+The content view is portable from site to site. Each family of words has a salt of its own, so
+that "free" in a subject and "free" in hidden text are two features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from winnow.evidence import Buckets, Evidence
+from winnow.features.domains import organisation
+from winnow.features.hashing import U64, hash_bytes, pair, sorted_unique, to_buckets
+from winnow.features.text import Words, words_of
+from winnow.features.traits import traits_of
+from winnow.message import Message
+
+TEXT_BYTES = 24_000
+SUBJECT_BYTES = 1_000
+NAME_BYTES = 300
+HIDDEN_BYTES = 6_000
+LINKED_HOSTS = 30
+GRAM = 5
+GRAM_WORDS = 700
+
+# (family, salt of single words, salt of pairs or None)
+_FAMILIES: tuple[tuple[str, int, int | None], ...] = (
+    ("text", 0x11, 0x12),
+    ("subject", 0x21, 0x22),
+    ("name", 0x31, None),
+    ("hidden", 0x41, None),
+)
+_GRAM_SALT = 0x51
+_LINK_SALT = 0x61
+_TRAIT_SALT = 0x71
+_KINDS = {"text": "word", "subject": "word", "name": "word", "hidden": "hidden word"}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """One thing of a message that can be named to a person and taken away.
+
+    Attributes:
+        kind: "word", "hidden word", "link" or "trait".
+        text: as a person would say it.
+        key: 64-bit hash of the word, the host or the trait.
+    """
+
+    kind: str
+    text: str
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The content view of one message, before it is reduced to buckets.
+
+    Attributes:
+        families: words of text, subject, sender's name and hidden text.
+        hosts: organisations that the links lead to.
+        host_keys: (h,) their hashes.
+        traits: traits of form.
+        trait_keys: (t,) their hashes.
+    """
+
+    families: dict[str, Words]
+    hosts: tuple[str, ...]
+    host_keys: U64
+    traits: tuple[str, ...]
+    trait_keys: U64
+
+    def evidence(self, stream: Buckets) -> Evidence:
+        """Reduce to buckets."""
+        words, grams = self._word_buckets(None), self._gram_buckets(None)
+        return Evidence(words, grams, self._trait_buckets(None), stream)
+
+    def without(self, thing: Named, whole: Evidence) -> Evidence:
+        """Return the evidence that is left when every occurrence of one thing is removed.
+
+        Words that stood around a removed word become neighbours, as they would in the text.
+        """
+        key = np.uint64(thing.key)
+        if thing.kind == "trait":
+            return replace(whole, traits=self._trait_buckets(key))
+        return replace(whole, words=self._word_buckets(key), grams=self._gram_buckets(key))
+
+    def named(self) -> Iterable[tuple[Named, Buckets]]:
+        """Yield each distinct thing with the buckets that stand for it alone (not in pairs)."""
+        seen: set[int] = set()
+        for family, salt, _ in _FAMILIES:
+            words = self.families[family]
+            keys, first = np.unique(words.hashes, return_index=True)
+            buckets = to_buckets(keys, salt)
+            for key, index, bucket in zip(keys.tolist(), first.tolist(), buckets, strict=True):
+                if key not in seen:
+                    seen.add(key)
+                    yield Named(_KINDS[family], words[index], key), bucket
+        for host, key in zip(self.hosts, self.host_keys, strict=True):
+            yield Named("link", host, int(key)), to_buckets(key[None], _LINK_SALT)[0]
+        for trait, key in zip(self.traits, self.trait_keys, strict=True):
+            yield Named("trait", trait, int(key)), to_buckets(key[None], _TRAIT_SALT)[0]
+
+    def _word_buckets(self, drop: np.uint64 | None) -> Buckets:
+        found = []
+        for family, salt, pair_salt in _FAMILIES:
+            hashes = self.families[family].hashes
+            if drop is not None:
+                hashes = hashes[hashes != drop]
+            found.append(to_buckets(hashes, salt))
+            if pair_salt is not None and len(hashes) > 1:
+                found.append(to_buckets(pair(hashes[:-1], hashes[1:]), pair_salt))
+        hosts = self.host_keys if drop is None else self.host_keys[self.host_keys != drop]
+        found.append(to_buckets(hosts, _LINK_SALT))
+        return sorted_unique(np.concatenate(found))
+
+    def _gram_buckets(self, drop: np.uint64 | None) -> Buckets:
+        """n-grams of the text's words, with one space between words, whatever stood there."""
+        words = self.families["text"]
+        return sorted_unique(to_buckets(words.grams(GRAM, GRAM_WORDS, drop), _GRAM_SALT))
+
+    def _trait_buckets(self, drop: np.uint64 | None) -> Buckets:
+        keys = self.trait_keys if drop is None else self.trait_keys[self.trait_keys != drop]
+        return sorted_unique(to_buckets(keys, _TRAIT_SALT))
+
+
+
+def read_content(message: Message) -> Reading:
+    """Read the content view of a parsed message."""
+    families = {
+        "text": words_of(message.text, TEXT_BYTES),
+        "subject": words_of(message.subject, SUBJECT_BYTES),
+        "name": words_of(message.sender.name, NAME_BYTES),
+        "hidden": words_of(message.hidden, HIDDEN_BYTES),
+    }
+    hosts = dict.fromkeys(organisation(link.host) for link in message.links if link.host)
+    kept = tuple(hosts)[:LINKED_HOSTS]
+    traits = tuple(traits_of(message))
+    return Reading(families, kept, _host_keys(kept), traits, _trait_keys(traits))
+
+
+_TRAIT_KEYS: dict[str, int] = {}
+
+
+def _trait_keys(traits: tuple[str, ...]) -> U64:
+    """Hash traits; their texts are few, so that a table saves the work."""
+    keys = []
+    for trait in traits:
+        key = _TRAIT_KEYS.get(trait)
+        if key is None:
+            key = hash_bytes(trait.encode())
+            if len(_TRAIT_KEYS) < 4096:
+                _TRAIT_KEYS[trait] = key
+        keys.append(key)
+    return np.array(keys, dtype=np.uint64)
+
+
+def _host_keys(hosts: tuple[str, ...]) -> U64:
+    return np.array([hash_bytes(b"host " + h.encode("utf-8", "replace")) for h in hosts], np.uint64)

@@ -1,0 +1,136 @@
+"""A small engine behind the spamd door, and clients before it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from winnow.protocols.spamd import Limits
+from winnow.serving.spamd import DoorLimits, SpamdDoor
+from winnow.verdict import Action, Envelope, Label, Learnt, Reason, Verdict
+
+SPAM = b"From: a@b.test\nSubject: x\n\nCHEAP pills\n"
+
+
+class FakeEngine:
+    """Says spam to CHEAP; what `trouble` says, it does first."""
+
+    junk_threshold = 0.9
+
+    def __init__(self, trouble: Exception | float | None = None) -> None:
+        self.trouble = trouble
+        self.asked: list[tuple[Any, ...]] = []
+        self.taught: dict[bytes, Label] = {}
+        self.failures: list[str] = []
+
+    async def _be_in_trouble(self) -> None:
+        if isinstance(self.trouble, Exception):
+            raise self.trouble
+        if self.trouble:
+            await asyncio.sleep(self.trouble)
+
+    async def check(
+        self, raw: bytes, envelope: Envelope, *, size_bytes: int, explain: bool
+    ) -> Verdict:
+        """Answer."""
+        self.asked.append((raw, envelope, size_bytes, explain))
+        await self._be_in_trouble()
+        junk = b"CHEAP" in raw
+        return Verdict(
+            id="m@b.test",
+            identity="00",
+            probability=0.97 if junk else 0.02,
+            action=Action.JUNK if junk else Action.DELIVER,
+            rule="junk" if junk else "deliver",
+            stage="reflex",
+            reasons=(Reason("word", "Grüße\r\nX-Evil: 1", 0.5),) if explain else (),
+            milliseconds=0.1,
+            model="fake@12345678",
+            size_bytes=size_bytes,
+        )
+
+    async def learn(self, raw: bytes, label: Label, *, source: str) -> Learnt:
+        """Learn."""
+        self.asked.append((raw, label, source))
+        await self._be_in_trouble()
+        before = self.taught.get(raw)
+        self.taught[raw] = label
+        if before is label:
+            return Learnt.ALREADY
+        return Learnt.RELABELLED if before else Learnt.LEARNT
+
+    async def forget(self, raw: bytes, *, source: str) -> Learnt:
+        """Forget."""
+        self.asked.append((raw, None, source))
+        await self._be_in_trouble()
+        return Learnt.FORGOTTEN if self.taught.pop(raw, None) else Learnt.UNKNOWN
+
+    def failed(self, kind: str) -> None:
+        """Count."""
+        self.failures.append(kind)
+
+
+Scenario = Callable[[SpamdDoor, int], Awaitable[Any]]
+
+
+def serve(
+    scenario: Scenario,
+    engine: FakeEngine | None = None,
+    limits: Limits | None = None,
+    **door_limits: Any,
+) -> FakeEngine:
+    """Run a scenario with an open door; nothing of it may be left at the end."""
+    engine = engine or FakeEngine()
+
+    async def body() -> None:
+        door = SpamdDoor(engine, limits=limits, door_limits=DoorLimits(**door_limits))
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        door.start(listener)
+        try:
+            await scenario(door, port)
+        finally:
+            await door.stop(grace_seconds=1)
+        assert door.open_connections == 0
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.wait_for(asyncio.gather(*others), 2)
+
+    asyncio.run(body())
+    return engine
+
+
+def request(command: str, *headers: str, body: bytes = SPAM, length: int | None = None) -> bytes:
+    """Return a request as spamc sends it."""
+    size = len(body) if length is None else length
+    lines = [f"{command} SPAMC/1.5", *headers, f"Content-length: {size}", "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+async def exchange(port: int, *pieces: bytes, half_close: bool = True, pause: float = 0.0) -> bytes:
+    """Send pieces, return all that comes back."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause)
+        if half_close:
+            writer.write_eof()
+        return await asyncio.wait_for(reader.read(), 5)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def spamc(port: int, *options: str, message: bytes = SPAM) -> tuple[int | None, bytes]:
+    """Run spamc; return its exit status and output."""
+    process = await asyncio.create_subprocess_exec(
+        "spamc", "-d", "127.0.0.1", "-p", str(port), "-F", "/dev/null", *options,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    output, _ = await asyncio.wait_for(process.communicate(message), 10)
+    return process.returncode, output
