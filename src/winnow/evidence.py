@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,3 +26,31 @@ class Evidence:
     grams: Buckets
     traits: Buckets
     stream: Buckets
+
+    def to_bytes(self) -> bytes:
+        """Pack for the correction log: lengths, then gaps between buckets, deflated."""
+        arrays = (self.words, self.grams, self.traits, self.stream)
+        lengths = np.array([len(a) for a in arrays], dtype="<u4")
+        gaps = [np.diff(a, prepend=np.uint32(0)).astype("<u4") for a in arrays]
+        return zlib.compress(lengths.tobytes() + np.concatenate(gaps).tobytes(), 6)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Evidence:
+        """Inverse of `to_bytes`.
+
+        Raises:
+            ValueError: the data is no packed evidence.
+        """
+        try:
+            flat = np.frombuffer(zlib.decompress(data), dtype="<u4")
+        except (zlib.error, ValueError) as error:
+            raise ValueError("no packed evidence") from error
+        ends = np.cumsum(flat[:4].astype(np.int64)) + 4
+        if len(flat) < 4 or ends[-1] != len(flat):
+            raise ValueError("packed evidence of the wrong length")
+        starts = [4, *ends[:-1].tolist()]
+        words, grams, traits, stream = (
+            np.cumsum(flat[start:end], dtype=np.uint32)
+            for start, end in zip(starts, ends.tolist(), strict=True)
+        )
+        return cls(words, grams, traits, stream)

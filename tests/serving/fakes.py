@@ -24,6 +24,7 @@ import httpx
 
 from winnow.errors import ArtifactError, StoreError
 from winnow.policy import Rules
+from winnow.store import VerdictRow
 from winnow.verdict import Action, Envelope, Label, Learnt, Reason, Verdict
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -32,24 +33,38 @@ SPAM = b"Subject: pills\r\nMessage-ID: <spam@example.org>\r\n\r\nCHEAP pills\r\n
 
 
 class FakeStore:
-    """Keeps verdicts in memory; loses those of messages that say LOSE."""
+    """Keeps verdicts in memory; loses those of messages whose id begins with "lose"."""
 
     def __init__(self) -> None:
         self.lost = 0
-        self.rows: list[Verdict] = []
-        self.closed = False
+        self.last_error = ""
+        self.queued: list[VerdictRow] = []
+        self.rows: list[VerdictRow] = []
 
-    def record(self, verdict: Verdict) -> None:
-        """Keep or lose a verdict."""
+    def record(self, verdict: Verdict, *, door: str, at: float) -> None:
+        """Queue or lose a verdict."""
         if verdict.id.startswith("lose"):
             self.lost += 1
-        else:
-            self.rows.append(verdict)
+            self.last_error = "the disk is full"
+            return
+        self.queued.append(
+            VerdictRow(
+                *(verdict.id, verdict.identity, at, door, verdict.probability, verdict.action),
+                *(verdict.rule, verdict.stage, verdict.reasons, verdict.milliseconds),
+                *(verdict.model, verdict.size_bytes, "", ""),
+            )
+        )
 
-    def verdict(self, message_id: str) -> dict[str, Any] | None:
-        """Find the newest."""
-        found = [row for row in self.rows if row.id == message_id]
-        return found[-1].to_json() if found else None
+    def find(self, message_id: str) -> list[VerdictRow]:
+        """Find what has been written, the newest first."""
+        key = message_id.removeprefix("<").removesuffix(">")
+        return [row for row in reversed(self.rows) if row.message_id == key]
+
+    def flush(self, timeout_seconds: float = 5.0) -> bool:
+        """Write what is queued."""
+        self.rows += self.queued
+        self.queued.clear()
+        return True
 
 
 class FakeFilter:
@@ -141,8 +156,6 @@ class FakeFilter:
     def close(self) -> None:
         """Count the calls."""
         self.closed += 1
-        if self.store is not None:
-            self.store.closed = True
 
 
 def _refuse_second(folder: Path | None) -> None:

@@ -211,10 +211,12 @@ def test_verdicts_are_kept_and_found():
 
     async def test(engine: Engine, board: Board) -> None:
         await engine.door("http").check(SPAM)
+        await engine.door("spamd").check(SPAM)
         found = await engine.find("spam@example.org")
-        assert found is not None
-        assert found["action"] == "junk"
-        assert await engine.find("nobody@example.org") is None
+        assert [row.door for row in found] == ["spamd", "http"]
+        assert found[0].action is Action.JUNK
+        assert abs(found[0].at - time.time()) < 5
+        assert await engine.find("nobody@example.org") == []
 
     run(test)
 
@@ -245,6 +247,7 @@ def test_lost_rows_are_counted_once():
         await engine.refresh()
         await engine.refresh()
         assert board.total(LOST_ROWS.start) == 1
+        assert engine.log_error == "the disk is full"
         await door.check(lost)
         await engine.replace(FakeFilter())
         assert board.total(LOST_ROWS.start) == 2

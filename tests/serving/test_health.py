@@ -8,7 +8,7 @@ import pytest
 
 from winnow.policy import Rules
 from winnow.serving.board import Board
-from winnow.serving.health import STALLED_SECONDS, Health, read_health
+from winnow.serving.health import RECENT_SECONDS, STALLED_SECONDS, Health, read_health
 from winnow.serving.metrics import APPLIED, BEAT, CELLS, PID, STARTED, Meters
 
 
@@ -24,7 +24,7 @@ def board() -> Board:
 
 def ask(board: Board, **changes: Any) -> Health:
     given = {"model": "m@1", "version": "9", "stopping": False, "now_seconds": 200.0, **changes}
-    return read_health(board, rules=Rules.default(), **given)
+    return read_health(board, rules=Rules.default(), log_error="full", **given)
 
 
 def test_all_is_well(board: Board):
@@ -57,11 +57,16 @@ def test_a_stalled_worker_shows(board: Board):
 
 
 def test_lost_rows_show(board: Board):
-    """Protects the owner from a log with holes."""
-    Meters(board.rows[1]).lost(2)
-    Meters(board.rows[2]).lost(3)
+    """Protects the owner from a log with holes: an alarm while it is news, the number for ever."""
+    Meters(board.rows[1]).lost(2, 190.0)
+    Meters(board.rows[2]).lost(3, 195.0)
+    Meters(board.rows[2]).lost(0, 999.0)
     health = ask(board)
     assert (health.status, health.body["lost_log_rows"]) == ("degraded", 5)
+    assert health.body["log_error"] == "full"
+    board.rows[1][BEAT] = board.rows[2][BEAT] = 195.0 + RECENT_SECONDS
+    health = ask(board, now_seconds=195.0 + RECENT_SECONDS)
+    assert (health.status, health.body["lost_log_rows"]) == ("ok", 5)
 
 
 def test_refusals_and_restarts_show_without_alarm(board: Board):

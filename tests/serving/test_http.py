@@ -154,8 +154,11 @@ def test_look_up(server: Running, message_id: str):
     for form in (quoted, f"%3C{quoted}%3E"):
         found = server.get(f"/v1/verdicts/{form}")
         assert found.status_code == 200
-        assert found.json()["id"] == message_id
-        assert found.json()["action"] == "junk"
+        newest = found.json()["verdicts"][0]
+        assert newest["id"] == message_id
+        assert newest["action"] == "junk"
+        assert newest["door"] == "http"
+        _satisfies(found.json(), {"$ref": "#/components/schemas/LoggedVerdicts"})
 
 
 def test_look_up_of_nothing(server: Running):
@@ -237,6 +240,7 @@ def test_lost_rows_show(tmp_path_factory: pytest.TempPathFactory):
         server.check(b"Message-ID: <lose@x>\r\n\r\n")
         wait_until(lambda: server.health()["lost_log_rows"] == 1)
         assert server.health()["status"] == "degraded"
+        assert server.health()["log_error"] == "the disk is full"
         assert server.get("/v1/health").status_code == 200
         assert "winnow_store_lost_rows_total 1.0" in server.get("/metrics").text
 

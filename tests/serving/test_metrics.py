@@ -70,7 +70,7 @@ def test_every_number_has_its_own_series(board: Board):
             lambda: meters.failed("spamd", "slow"),
             lambda: meters.swapped("refused"),
             meters.restarted,
-            lambda: meters.lost(1),
+            lambda: meters.lost(1, 9.0),
             lambda: meters.beat(1.0, model="m", applied=3, connections={"spamd": 1}),
         ]
     )

@@ -141,6 +141,18 @@ def test_mail_that_kills_workers(tmp_path: Path):
         assert delays == ["0.0", "0.2", "0.4"]
 
 
+def test_a_worker_that_hangs_is_replaced(tmp_path: Path):
+    """Protects availability from a worker that lives, holds connections and does not move."""
+    with running(tmp_path, workers=2, stalled_seconds=1.0) as server:
+        before = server.pids()
+        os.kill(before[0], signal.SIGSTOP)
+        wait_until(lambda: not alive(before[0]))
+        wait_until(lambda: len(server.pids()) == 2)
+        assert before[1] in server.pids()
+        assert "event=worker_stalled" in server.log
+        assert "status=-9" in server.log
+
+
 @pytest.mark.parametrize("how", ["signal", "change"])
 def test_a_swap_drops_nothing(tmp_path: Path, how: str):
     """Protects requests while the model is replaced: all are answered, by one or the other."""
@@ -149,9 +161,7 @@ def test_a_swap_drops_nothing(tmp_path: Path, how: str):
         write_model(tmp_path, "second@22222222")
         if how == "signal":
             server.process.send_signal(signal.SIGHUP)
-        wait_until(
-            lambda: {w["model"] for w in server.health()["workers"]} == {"second@22222222"}
-        )
+        wait_until(lambda: {w["model"] for w in server.health()["workers"]} == {"second@22222222"})
         so_far = load.models["second@22222222"]
         wait_until(lambda: load.models["second@22222222"] > so_far + 5)
         assert not load.errors

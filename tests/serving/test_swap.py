@@ -31,7 +31,8 @@ def run(
         board = Board(2, CELLS)
         engine = Engine(FakeFilter(folder), limits=Limits(), meters=Meters(board.rows[1]))
         opener = open_filter or (lambda: FakeFilter(folder))
-        await test(Swapper(engine, opener, folder / "model"), engine, board)
+        model = folder / "model"
+        await test(Swapper(engine, opener, model, fingerprint(model)), engine, board)
         await engine.close()
 
     asyncio.run(body())
@@ -141,7 +142,11 @@ def test_watching(folder: Path, monkeypatch: pytest.MonkeyPatch):
         return fresh
 
     async def test(swapper: Swapper, engine: Engine, board: Board) -> None:
+        write_model(folder, "second@2")  # after the engine has opened the first
         task = asyncio.ensure_future(swapper.run())
+        await asyncio.sleep(0.3)
+        assert engine.model == "second@2"
+        opened.clear()
         for number in range(20):  # changes all the time
             write_model(folder, f"half@{number}")
             await asyncio.sleep(0.02)

@@ -13,6 +13,7 @@ from winnow.errors import InputError
 from winnow.serving.settings import HTTP_PORT, SPAMD_PORT, Limits, Settings
 
 if TYPE_CHECKING:
+    from winnow.pipeline import Filter
     from winnow.serving.server import Ready
 
 NAME = "serve"
@@ -43,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="database (default: winnow/winnow.db in the user's state folder)",
     )
     add("--no-store", action="store_true", help="keep no log and learn nothing")
+    add(
+        "--retention-days",
+        type=_positive,
+        default=90,
+        metavar="DAYS",
+        help="delete logged verdicts older than this (default: %(default)s)",
+    )
     add(
         "--allow-remote",
         action="store_true",
@@ -102,21 +110,30 @@ def run(args: argparse.Namespace) -> int:
     # and one message is too small to share out.
     for name in _ONE_THREAD:
         os.environ.setdefault(name, "1")
-    from winnow.pipeline import Filter
+    from winnow.pipeline import default_store_path
     from winnow.serving import logs
     from winnow.serving.server import serve
 
-    logs.configure(args.log_level)
     if args.no_store and args.store:
         raise InputError("--store and --no-store: give one of them")
     store = None if args.no_store else args.store or default_store_path()
-    if store is not None:
-        _make_folder(store)
+    logs.configure(args.log_level)
     if args.allow_remote:
         _say("other machines may reach this server, and it has no password yet", sys.stderr)
-    open_filter = partial(Filter.open, args.model, rules=args.rules, store=store)
+    open_filter = partial(_open, args.model, args.rules, store, float(args.retention_days))
     serve(settings_from(args), open_filter, announce=_announce)
     return 0
+
+
+def _open(
+    model: Path | None, rules: Path | None, store: Path | None, retention_days: float
+) -> Filter:
+    from winnow.pipeline import Filter
+
+    opened = Filter.open(model, rules=rules, store=store)
+    if opened.store is not None:
+        opened.store.retention_days = retention_days
+    return opened
 
 
 def settings_from(args: argparse.Namespace) -> Settings:
@@ -137,21 +154,6 @@ def settings_from(args: argparse.Namespace) -> Settings:
             deadline_seconds=args.deadline_ms / 1000,
         ),
     )
-
-
-def default_store_path() -> Path:
-    """Return where verdicts and corrections of this user are kept unless told otherwise."""
-    if told := os.environ.get("WINNOW_STORE"):
-        return Path(told)
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "winnow" / "winnow.db"
-
-
-def _make_folder(store: Path) -> None:
-    try:
-        store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder of the store: {error}") from None
 
 
 def _announce(ready: Ready) -> None:

@@ -3,6 +3,7 @@
 from winnow.features.content import Reading, read_content
 from winnow.features.fingerprint import fingerprint
 from winnow.features.hashing import BUCKETS
+from winnow.features.reasons import explain_answer
 from winnow.features.stream import stream_buckets
 
-__all__ = ["BUCKETS", "Reading", "fingerprint", "read_content", "stream_buckets"]
+__all__ = ["BUCKETS", "Reading", "explain_answer", "fingerprint", "read_content", "stream_buckets"]

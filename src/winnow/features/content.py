@@ -6,10 +6,11 @@ that "free" in a subject and "free" in hidden text are two features.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from winnow.evidence import Buckets, Evidence
 from winnow.features.domains import organisation
@@ -37,6 +38,19 @@ _GRAM_SALT = 0x51
 _LINK_SALT = 0x61
 _TRAIT_SALT = 0x71
 _KINDS = {"text": "word", "subject": "word", "name": "word", "hidden": "hidden word"}
+
+
+# What a mailing list adds to everybody's mail says nothing of the one who wrote it.
+_LIST_TAG = re.compile(r"\[[^\]]{1,40}\]\s*")
+_LIST_RULE = re.compile(r"\n[ \t]*[_-]{30,}[ \t]*\n")
+_FOOTER_CHARS = 700
+
+
+def without_list_footer(text: str) -> str:
+    """Cut the footer of a mailing list: what follows a long rule close to the end of the text."""
+    start = max(0, len(text) - _FOOTER_CHARS)
+    rule = _LIST_RULE.search(text, start)
+    return text[: rule.start()] if rule else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +101,51 @@ class Reading:
             return replace(whole, traits=self._trait_buckets(key))
         return replace(whole, words=self._word_buckets(key), grams=self._gram_buckets(key))
 
-    def named(self) -> Iterable[tuple[Named, Buckets]]:
-        """Yield each distinct thing with the buckets that stand for it alone (not in pairs)."""
-        seen: set[int] = set()
+    def strongest(self, weights: NDArray[np.float32], gain: float, limit: int) -> list[Named]:
+        """Return the words and linked hosts whose own weights point most one way.
+
+        Args:
+            weights: (BUCKETS,) of the words' expert.
+            gain: sign and scale; the largest gain * weight come first, those above 0 only.
+            limit: how many at most.
+        """
+        keys, pull, places = [], [], []
         for family, salt, _ in _FAMILIES:
-            words = self.families[family]
-            keys, first = np.unique(words.hashes, return_index=True)
-            buckets = to_buckets(keys, salt)
-            for key, index, bucket in zip(keys.tolist(), first.tolist(), buckets, strict=True):
-                if key not in seen:
-                    seen.add(key)
-                    yield Named(_KINDS[family], words[index], key), bucket
-        for host, key in zip(self.hosts, self.host_keys, strict=True):
-            yield Named("link", host, int(key)), to_buckets(key[None], _LINK_SALT)[0]
-        for trait, key in zip(self.traits, self.trait_keys, strict=True):
-            yield Named("trait", trait, int(key)), to_buckets(key[None], _TRAIT_SALT)[0]
+            hashes = self.families[family].hashes
+            keys.append(hashes)
+            pull.append(weights[to_buckets(hashes, salt)])
+            places += [(family, len(hashes))]
+        joined, pulls = np.concatenate(keys), gain * np.concatenate(pull)
+        found: dict[int, Named] = {}
+        for index in np.argsort(-pulls, kind="stable")[: limit * 8].tolist():
+            if pulls[index] <= 0 or len(found) == limit:
+                break
+            key = int(joined[index])
+            if key not in found:
+                found[key] = Named(*self._name(index, places), key)
+        return list(found.values()) + self._strong_hosts(weights, gain, limit)
+
+    def _name(self, index: int, places: list[tuple[str, int]]) -> tuple[str, str]:
+        for family, count in places:
+            if index < count:
+                return _KINDS[family], self.families[family][index]
+            index -= count
+        raise IndexError(index)
+
+    def _strong_hosts(
+        self, weights: NDArray[np.float32], gain: float, limit: int
+    ) -> list[Named]:
+        pulls = gain * weights[to_buckets(self.host_keys, _LINK_SALT)]
+        order = [i for i in np.argsort(-pulls).tolist() if pulls[i] > 0][:limit]
+        return [Named("link", self.hosts[i], int(self.host_keys[i])) for i in order]
+
+    def strongest_traits(
+        self, weights: NDArray[np.float32], gain: float, limit: int
+    ) -> list[Named]:
+        """As `strongest`, for traits."""
+        pulls = gain * weights[to_buckets(self.trait_keys, _TRAIT_SALT)]
+        order = [i for i in np.argsort(-pulls).tolist() if pulls[i] > 0][:limit]
+        return [Named("trait", self.traits[i], int(self.trait_keys[i])) for i in order]
 
     def _word_buckets(self, drop: np.uint64 | None) -> Buckets:
         found = []
@@ -130,14 +174,14 @@ class Reading:
 def read_content(message: Message) -> Reading:
     """Read the content view of a parsed message."""
     families = {
-        "text": words_of(message.text, TEXT_BYTES),
-        "subject": words_of(message.subject, SUBJECT_BYTES),
+        "text": words_of(without_list_footer(message.text[:TEXT_BYTES]), TEXT_BYTES),
+        "subject": words_of(_LIST_TAG.sub("", message.subject), SUBJECT_BYTES),
         "name": words_of(message.sender.name, NAME_BYTES),
         "hidden": words_of(message.hidden, HIDDEN_BYTES),
     }
     hosts = dict.fromkeys(organisation(link.host) for link in message.links if link.host)
     kept = tuple(hosts)[:LINKED_HOSTS]
-    traits = tuple(traits_of(message))
+    traits = tuple(traits_of(message, families["text"]))
     return Reading(families, kept, _host_keys(kept), traits, _trait_keys(traits))
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,7 @@ class Combiner:
     gains: tuple[float, float, float, float]
     intercept: float
 
-    def log_odds(self, scores: tuple[float, ...]) -> float:
+    def log_odds(self, scores: Sequence[float]) -> float:
         """Combine the scores of EXPERTS."""
         return self.intercept + sum(g * s for g, s in zip(self.gains, scores, strict=True))
 
@@ -76,6 +77,9 @@ class Step:
         except struct.error as error:
             raise ValueError(f"a step is 20 bytes, not {len(data)}") from error
         return cls((a, b, c, d), intercept)
+
+
+NO_STEP = Step((0.0, 0.0, 0.0, 0.0), 0.0)
 
 
 def sigmoid(log_odds: float) -> float:
@@ -138,7 +142,9 @@ class Reflex:
         """Calibrated probability of spam, in 0..1."""
         return sigmoid(self.log_odds(evidence))
 
-    def step_for(self, evidence: Evidence, *, spam: bool, insist: bool = True) -> Step:
+    def step_for(
+        self, evidence: Evidence, *, spam: bool, insist: bool = True, undone: Step = NO_STEP
+    ) -> Step:
         """Compute the correction that a label calls for; changes nothing.
 
         Each expert takes its own gradient step on the logistic loss.
@@ -148,12 +154,16 @@ class Reflex:
             spam: its true class.
             insist: enlarge the step until this message is answered rightly (a person's
                 correction); without it, a plain gradient step (a stream of labelled mail).
+            undone: an earlier step for this message that is taken back at the same time.
         """
-        scores = self.scores(evidence)
         target = 1.0 if spam else 0.0
         arrays = (evidence.words, evidence.grams, evidence.traits, evidence.stream)
+        scores = [
+            score - undone.amounts[k] * math.sqrt(len(arrays[k]))
+            for k, score in enumerate(self.scores(evidence))
+        ]
         errors = [target - sigmoid(score) for score in scores]
-        combined = self.combiner.log_odds(scores)
+        combined = self.combiner.log_odds(scores) - undone.intercept
         shift = INTERCEPT_RATE * (target - sigmoid(combined))
         moved = sum(
             g * ONLINE_RATE * e for g, e, a in zip(self.combiner.gains, errors, arrays, strict=True)

@@ -16,87 +16,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from winnow.errors import StoreError, WinnowError
+from winnow.serving.filter import AbstractFilter, AbstractRules
 from winnow.serving.metrics import DOORS, Meters
 from winnow.serving.settings import Limits
+from winnow.store import VerdictRow
 from winnow.verdict import Envelope, Label, Learnt, Verdict
 
 REFRESH_SECONDS = 0.15
+_FLUSH_SECONDS = 0.5
 _LONGEST_LOGGED_ID = 200
 
 logger = logging.getLogger("winnow.serving")
 _T = TypeVar("_T")
 _NO_ENVELOPE = Envelope()
-
-
-class AbstractRules(Protocol):
-    """What the server needs to know of the owner's rules."""
-
-    @property
-    def junk_threshold(self) -> float:
-        """Probability from which the general rule says junk."""
-
-    @property
-    def flag_threshold(self) -> float:
-        """Probability from which the general rule says flag."""
-
-    @property
-    def rules(self) -> Sequence[object]:
-        """The rules that come before the general one."""
-
-
-class AbstractStore(Protocol):
-    """What the server needs of the database."""
-
-    def record(self, verdict: Verdict) -> None:
-        """Queue a verdict for the log. Never blocks, never raises."""
-
-    def verdict(self, message_id: str) -> dict[str, Any] | None:
-        """Return the newest logged verdict of a message. Raises StoreError."""
-
-    @property
-    def lost(self) -> int:
-        """Rows that could not be written since the store was opened."""
-
-
-class AbstractFilter(Protocol):
-    """`winnow.pipeline.Filter` as the server sees it; tests put a small one in its place."""
-
-    @property
-    def model(self) -> str:
-        """Name and short digest."""
-
-    @property
-    def rules(self) -> AbstractRules:
-        """The owner's rules."""
-
-    @property
-    def store(self) -> AbstractStore | None:
-        """The database, or None when nothing is kept."""
-
-    def check(
-        self,
-        raw: bytes,
-        envelope: Envelope = ...,
-        *,
-        size_bytes: int | None = None,
-        explain: bool = True,
-    ) -> Verdict:
-        """Answer for a message; thread-safe, also while `close` runs elsewhere."""
-
-    def learn(self, raw: bytes, label: Label, *, source: str) -> Learnt:
-        """Correct the weights. Raises StoreError."""
-
-    def forget(self, raw: bytes, *, source: str) -> Learnt:
-        """Take a correction back. Raises StoreError."""
-
-    def refresh(self) -> int:
-        """Take over the corrections that other processes wrote."""
-
-    def close(self) -> None:
-        """Flush and close the store."""
 
 
 @dataclass(slots=True)
@@ -157,6 +92,12 @@ class Engine:
         return self._applied
 
     @property
+    def log_error(self) -> str:
+        """What the database said when it last failed to take verdicts, "" if it never did."""
+        store = self._held.filter.store
+        return store.last_error if store is not None else ""
+
+    @property
     def has_store(self) -> bool:
         """Whether verdicts and corrections are kept."""
         return self._held.filter.store is not None
@@ -192,11 +133,11 @@ class Engine:
         if not answer.cancelled():
             answer.exception()  # fetched, so that asyncio does not report it as forgotten
 
-    def record(self, verdict: Verdict) -> None:
+    def record(self, verdict: Verdict, door: str) -> None:
         """Queue a verdict for the log of the store, if there is one."""
         store = self._held.filter.store
         if store is not None:
-            store.record(verdict)
+            store.record(verdict, door=door, at=time.time())
 
     async def correct(self, raw: bytes, label: Label | None, source: str) -> Learnt:
         """Learn a message with a label, or forget it for None; see `Door.learn`."""
@@ -210,8 +151,11 @@ class Engine:
             return current.forget(raw, source=source)
         return current.learn(raw, label, source=source)
 
-    async def find(self, message_id: str) -> dict[str, Any] | None:
-        """Return the newest logged verdict of a message, or None.
+    async def find(self, message_id: str) -> Sequence[VerdictRow]:
+        """Return the logged verdicts on a message, the newest first.
+
+        Args:
+            message_id: Message-ID with or without angle brackets, or the identity.
 
         Raises:
             StoreError: there is no store, or it cannot be read.
@@ -220,17 +164,18 @@ class Engine:
         async with asyncio.timeout(self.limits.deadline_seconds):
             return await self._in_keeper(partial(self._find, message_id))
 
-    def _find(self, message_id: str) -> dict[str, Any] | None:
+    def _find(self, message_id: str) -> Sequence[VerdictRow]:
         store = self._held.filter.store
         if store is None:
             raise StoreError("this server keeps no log: it was started without a store")
-        return store.verdict(message_id)
+        store.flush(_FLUSH_SECONDS)  # so that one's own verdict is there at once
+        return store.find(message_id)
 
     async def refresh(self) -> int:
         """Take over corrections of other processes; return how many."""
         taken = await self._in_keeper(lambda: self._held.filter.refresh())
         self._applied += taken
-        self.meters.lost(self._held.newly_lost_rows())
+        self.meters.lost(self._held.newly_lost_rows(), time.monotonic())
         return taken
 
     async def keep_fresh(self) -> None:
@@ -251,12 +196,12 @@ class Engine:
         """Answer with another filter from now on, and close the one before."""
         before, self._held = self._held, _Held(filter_)
         await self._in_keeper(before.filter.close)
-        self.meters.lost(before.newly_lost_rows())
+        self.meters.lost(before.newly_lost_rows(), time.monotonic())
 
     async def close(self) -> None:
         """Flush the store and end the threads; those that still check are not waited for."""
         await self._in_keeper(lambda: self._held.filter.close())
-        self.meters.lost(self._held.newly_lost_rows())
+        self.meters.lost(self._held.newly_lost_rows(), time.monotonic())
         self._keeper.shutdown()
         self._checkers.shutdown(wait=False, cancel_futures=True)
 
@@ -309,7 +254,7 @@ class Door:
         except TimeoutError as error:
             self.failed("busy" if isinstance(error, OverloadedError) else "deadline")
             raise
-        self._engine.record(verdict)
+        self._engine.record(verdict, self.name)
         self._meters.answered(self.name, verdict, time.perf_counter() - start)
         if logger.isEnabledFor(logging.INFO):
             self._log(verdict, envelope)

@@ -7,11 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from winnow.serving.board import Board, Row
-from winnow.serving.engine import AbstractRules
-from winnow.serving.metrics import APPLIED, BEAT, LOST_ROWS, PID, RESTARTS, STARTED, SWAPS
+from winnow.serving.filter import AbstractRules
+from winnow.serving.metrics import (
+    APPLIED,
+    BEAT,
+    LOST_AT,
+    LOST_ROWS,
+    PID,
+    RESTARTS,
+    STARTED,
+    SWAPS,
+)
 
 STALLED_SECONDS = 5.0
 """A worker that has not moved for so long is shown as stalled."""
+
+RECENT_SECONDS = 600.0
+"""For so long after log rows were lost the server is shown as degraded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,7 @@ def read_health(
     model: str,
     rules: AbstractRules,
     version: str,
+    log_error: str,
     stopping: bool,
     now_seconds: float,
 ) -> Health:
@@ -53,13 +66,14 @@ def read_health(
         model: model of the worker that is asked.
         rules: its rules.
         version: version of Winnow.
+        log_error: what the database last said to this worker's log, or "".
         stopping: whether this worker is stopping.
         now_seconds: `time.monotonic()`, which all processes of a machine share.
     """
     workers = [_worker(row, now_seconds) for row in board.rows[1:] if row[PID]]
-    lost_rows = int(board.total(LOST_ROWS.start))
     missing = len(board.rows) - 1 - len(workers)
-    troubled = lost_rows or missing or any(worker["stalled"] for worker in workers)
+    losing = any(row[LOST_AT] and now_seconds - row[LOST_AT] < RECENT_SECONDS for row in board.rows)
+    troubled = losing or missing or any(worker["stalled"] for worker in workers)
     status = "stopping" if stopping else "degraded" if troubled else "ok"
     body = {
         "status": status,
@@ -75,6 +89,7 @@ def read_health(
         "workers_missing": missing,
         "worker_restarts": int(board.total(RESTARTS.start)),
         "swaps_refused": int(board.total(SWAPS.cell("refused"))),
-        "lost_log_rows": lost_rows,
+        "lost_log_rows": int(board.total(LOST_ROWS.start)),
+        "log_error": log_error,
     }
     return Health(status, body)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -21,9 +23,34 @@ from winnow.serving.guard import Guard
 from winnow.serving.health import read_health
 from winnow.serving.metrics import exposition
 from winnow.serving.questions import read_check, read_learn
+from winnow.store import VerdictRow
 
 _RETRY = {"Retry-After": "1"}
+_MOST_VERDICTS = 100
 _NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
+
+
+def logged_json(row: VerdictRow) -> dict[str, Any]:
+    """Return the documented JSON object for a logged verdict."""
+    return {
+        "id": row.message_id,
+        "identity": row.identity,
+        "at": datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds"),
+        "door": row.door,
+        "probability": round(row.probability, 6),
+        "action": str(row.action),
+        "rule": row.rule,
+        "stage": row.stage,
+        "reasons": [
+            {"kind": reason.kind, "text": reason.text, "share": round(reason.share, 4)}
+            for reason in row.reasons
+        ],
+        "ms": round(row.milliseconds, 3),
+        "model": row.model,
+        "size_bytes": row.size_bytes,
+        "sender": row.sender,
+        "subject": row.subject,
+    }
 
 
 class HttpDoor:
@@ -59,13 +86,12 @@ class HttpDoor:
             result = await self.door.learn(question.head, label, source="http")
         return JSONResponse({"result": result.name.lower(), "text": str(result)})
 
-    async def verdict(self, request: Request) -> Response:
-        """`GET /v1/verdicts/{message_id}`: the newest logged verdict of a message."""
-        message_id = request.path_params["message_id"].strip().removeprefix("<").removesuffix(">")
-        found = await self._engine.find(message_id)
-        if found is None:
+    async def verdicts(self, request: Request) -> Response:
+        """`GET /v1/verdicts/{message_id}`: what was answered for a message."""
+        found = await self._engine.find(request.path_params["message_id"])
+        if not found:
             raise Refusal(404, "no verdict for this message id is in the log")
-        return JSONResponse(found)
+        return JSONResponse({"verdicts": [logged_json(row) for row in found[:_MOST_VERDICTS]]})
 
     async def health(self, request: Request) -> Response:
         """`GET /v1/health`: state of the whole server."""
@@ -74,6 +100,7 @@ class HttpDoor:
             model=self._engine.model,
             rules=self._engine.rules,
             version=__version__,
+            log_error=self._engine.log_error,
             stopping=self.stopping,
             now_seconds=time.monotonic(),
         )
@@ -149,7 +176,7 @@ def application(http: HttpDoor, *, names: frozenset[str]) -> ASGIApp:
             Route("/", http.root),
             Route("/v1/check", http.check, methods=["POST"]),
             Route("/v1/learn", http.learn, methods=["POST"]),
-            Route("/v1/verdicts/{message_id:path}", http.verdict),
+            Route("/v1/verdicts/{message_id:path}", http.verdicts),
             Route("/v1/health", http.health),
             Route("/metrics", http.metrics),
             Route("/openapi.json", http.openapi),

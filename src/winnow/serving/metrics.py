@@ -78,8 +78,8 @@ class Family:
 
 
 # Numbers of a worker that are no sum over all workers; /v1/health shows them one by one.
-PID, STARTED, BEAT, APPLIED = range(4)
-_SINGLE_CELLS = 4
+PID, STARTED, BEAT, APPLIED, LOST_AT = range(5)
+_SINGLE_CELLS = 5
 _HISTOGRAM_CELLS = len(BUCKETS_SECONDS) + 2  # a cell above the last bound, and the sum
 _HISTOGRAMS = _SINGLE_CELLS
 
@@ -149,9 +149,11 @@ class Meters:
         """Count an attempt to read model and rules anew; one of `CHANGES`."""
         self._row.add(SWAPS.cell(change))
 
-    def lost(self, rows: int) -> None:
-        """Count log rows that the database did not take."""
-        self._row.add(LOST_ROWS.start, rows)
+    def lost(self, rows: int, now_seconds: float) -> None:
+        """Count log rows that the database did not take; the time is `time.monotonic()`."""
+        if rows:
+            self._row.add(LOST_ROWS.start, rows)
+            self._row[LOST_AT] = now_seconds
 
     def restarted(self) -> None:
         """Count a worker that died and was replaced."""

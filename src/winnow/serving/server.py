@@ -13,7 +13,7 @@ from pathlib import Path
 
 from winnow.errors import InputError
 from winnow.serving.binding import bind, bound_to
-from winnow.serving.engine import AbstractFilter
+from winnow.serving.filter import AbstractFilter
 from winnow.serving.settings import Settings
 from winnow.serving.supervisor import Supervisor
 

@@ -57,6 +57,7 @@ class Settings:
         allowed_hosts: further names that the Host header of a request may carry.
         watch: model folder whose change on disk swaps the model; None to swap on SIGHUP only.
         grace_seconds: time for requests in flight when the server stops.
+        stalled_seconds: a worker that has not moved for so long is killed and replaced.
         ready_file: where to write the bound ports as JSON once the server answers.
         limits: bounds of each worker.
     """
@@ -69,5 +70,6 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     watch: Path | None = None
     grace_seconds: float = 10.0
+    stalled_seconds: float = 60.0
     ready_file: Path | None = None
     limits: Limits = field(default_factory=Limits)

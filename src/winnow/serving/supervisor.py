@@ -21,12 +21,11 @@ from types import FrameType
 
 from winnow.errors import InputError
 from winnow.serving.board import Board
-from winnow.serving.engine import AbstractFilter
+from winnow.serving.filter import AbstractFilter
 from winnow.serving.metrics import BEAT, CELLS, PID, STARTED, Meters
 from winnow.serving.settings import Settings
 from winnow.serving.worker import Place, run_worker
 
-_STALLED_SECONDS = 60.0  # a worker that has not moved for so long is killed and replaced
 _FLUSH_SECONDS = 5.0  # beyond the grace time, before a worker that does not stop is killed
 _STEADY_SECONDS = 60.0  # a worker that lived so long starts with a clean slate
 _LONGEST_DELAY_SECONDS = 15.0
@@ -213,18 +212,24 @@ class Supervisor:
         """Bury workers that have ended, and set when to replace them; return their slots."""
         ended = []
         for slot in self._slots:
-            if slot.pid and os.waitpid(slot.pid, os.WNOHANG)[0]:
+            if not slot.pid:
+                continue
+            pid, status = os.waitpid(slot.pid, os.WNOHANG)
+            if pid:
                 ended.append(slot)
-                self._plan_restart(slot)
+                self._plan_restart(slot, os.waitstatus_to_exitcode(status))
         return ended
 
-    def _plan_restart(self, slot: _Slot) -> None:
+    def _plan_restart(self, slot: _Slot, status: int) -> None:
         now = time.monotonic()
         slot.failures = 1 if now - slot.started > _STEADY_SECONDS else slot.failures + 1
         # At once for the first time, then after 0.2, 0.4, 0.8 s and so on.
         delay = 0.1 * 2 ** (slot.failures - 1) if slot.failures > 1 else 0.0
         slot.due = now + min(delay, _LONGEST_DELAY_SECONDS)
-        logger.error("event=worker_died pid=%d restart_in_seconds=%.1f", slot.pid, slot.due - now)
+        logger.error(
+            "event=worker_died worker=%d status=%d restart_in_seconds=%.1f",
+            slot.pid, status, slot.due - now,
+        )  # fmt: skip
         slot.pid = 0
         self._board.rows[slot.index][PID] = 0.0
         self._meters.restarted()
@@ -232,8 +237,8 @@ class Supervisor:
     def _kill_stalled(self) -> None:
         for slot in self._slots:
             still = time.monotonic() - self._board.rows[slot.index][BEAT]
-            if slot.pid and still > _STALLED_SECONDS:
-                logger.error("event=worker_stalled pid=%d seconds=%.0f", slot.pid, still)
+            if slot.pid and still > self._settings.stalled_seconds:
+                logger.error("event=worker_stalled worker=%d seconds=%.0f", slot.pid, still)
                 self._send(slot, signal.SIGKILL)
 
     # Stopping.

@@ -15,7 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from winnow.errors import WinnowError
-from winnow.serving.engine import AbstractFilter, Engine
+from winnow.serving.engine import Engine
+from winnow.serving.filter import AbstractFilter
 
 POLL_SECONDS = 1.0
 
@@ -24,12 +25,14 @@ logger = logging.getLogger("winnow.serving")
 Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 
-def fingerprint(folder: Path) -> Fingerprint:
+def fingerprint(folder: Path | None) -> Fingerprint:
     """Return what changes when a file of the folder is written or replaced.
 
     Sizes, times and inodes only; whether the files are whole is for the loader to find out.
-    A folder that is missing or cannot be read is empty.
+    A folder that is missing or cannot be read is empty, as is None.
     """
+    if folder is None:
+        return ()
     found = []
     try:
         with os.scandir(folder) as entries:
@@ -44,18 +47,28 @@ def fingerprint(folder: Path) -> Fingerprint:
 class Swapper:
     """Replaces the engine's filter by a newly opened one.
 
+    Args:
+        engine: whose filter.
+        open_filter: opens the new one.
+        watch: model folder to look at; None for requests only.
+        loaded: fingerprint of that folder from before the engine's first filter was opened.
+
     Attributes:
         requested: set it to have model and rules read anew.
     """
 
     def __init__(
-        self, engine: Engine, open_filter: Callable[[], AbstractFilter], watch: Path | None
+        self,
+        engine: Engine,
+        open_filter: Callable[[], AbstractFilter],
+        watch: Path | None,
+        loaded: Fingerprint,
     ) -> None:
         self.requested = asyncio.Event()
         self._engine = engine
         self._open_filter = open_filter
         self._watch = watch
-        self._loaded = self._fingerprint()
+        self._loaded = loaded
 
     async def run(self) -> None:
         """Reload for ever: on request, or when the model folder has changed and keeps still.
@@ -67,7 +80,7 @@ class Swapper:
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.requested.wait(), POLL_SECONDS)
-            now = self._fingerprint()
+            now = fingerprint(self._watch)
             if self.requested.is_set():
                 self.requested.clear()
                 await self.reload("signal")
@@ -75,16 +88,13 @@ class Swapper:
                 await self.reload("changed")
             before = now
 
-    def _fingerprint(self) -> Fingerprint:
-        return fingerprint(self._watch) if self._watch else ()
-
     async def reload(self, reason: str) -> bool:
         """Read model and rules anew; return whether they were taken.
 
         Args:
             reason: a word for the log.
         """
-        self._loaded = self._fingerprint()  # before reading: a change from now on is a new one
+        self._loaded = fingerprint(self._watch)  # before reading: a change from now on is a new one
         try:
             fresh = await asyncio.to_thread(self._open)
         except WinnowError as error:

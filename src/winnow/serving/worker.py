@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +17,13 @@ from dataclasses import dataclass
 from winnow.errors import WinnowError
 from winnow.protocols.spamd import Limits as SpamdLimits
 from winnow.serving.board import Board
-from winnow.serving.engine import AbstractFilter, Engine
+from winnow.serving.engine import Engine
+from winnow.serving.filter import AbstractFilter
 from winnow.serving.http import HttpDoor, application
 from winnow.serving.metrics import CONNECTIONS, PID, STARTED, Meters
 from winnow.serving.settings import Settings
 from winnow.serving.spamd import DoorLimits, SpamdDoor
-from winnow.serving.swap import Swapper
+from winnow.serving.swap import Swapper, fingerprint
 from winnow.serving.wire import make_server
 
 BEAT_SECONDS = 0.25
@@ -58,13 +61,16 @@ class Place:
 def run_worker(place: Place) -> int:
     """Serve until told to stop; return the exit status of the process."""
     row = place.board.rows[place.slot]
+    # While a thread looks at a large message, small ones wait for it at most so long each time the
+    # loop wants the interpreter; the default of 5 ms doubles their time.
+    sys.setswitchinterval(0.001)
     for cell in range(CONNECTIONS.start, CONNECTIONS.end):
         row[cell] = 0.0  # the process that had this row before may have died with open ones
     try:
         asyncio.run(_serve(place))
     except WinnowError as error:
         row.note = str(error)
-        logger.critical("event=worker_cannot_start error=%s", error)
+        logger.critical("event=worker_cannot_start error=%s", json.dumps(str(error)))
         return CANNOT_START
     else:
         return 0
@@ -84,8 +90,9 @@ class _Worker:
         meters = Meters(self._row)
         self._meters = meters
         self._grace_seconds = settings.grace_seconds
+        loaded = fingerprint(settings.watch)  # before opening: a change from now on is a new one
         self._engine = Engine(place.open_filter(), limits=settings.limits, meters=meters)
-        self._swapper = Swapper(self._engine, place.open_filter, settings.watch)
+        self._swapper = Swapper(self._engine, place.open_filter, settings.watch, loaded)
         self._http = HttpDoor(self._engine, place.board)
         self._server = make_server(
             application(self._http, names=_names(settings)),

@@ -55,7 +55,9 @@ class Store:
         self._seen_version = -1
         self._seen_seq = 0
         self._forked_lost = 0
-        self._writer = BatchWriter(self._write, lambda: self._prune(time.time()))
+        self._writer = BatchWriter(
+            self._write, lambda: self._prune(time.time()) == verdicts.PRUNED_AT_ONCE
+        )
 
     @classmethod
     def open(
@@ -101,7 +103,7 @@ class Store:
 
     @property
     def last_error(self) -> str:
-        """What SQLite said when verdicts were last lost, "" if that never happened."""
+        """What SQLite said when it last failed to take verdicts, "" if it never did."""
         return self._writer.last_error
 
     def record(
@@ -153,8 +155,11 @@ class Store:
         Raises:
             StoreError: the database cannot be written.
         """
+        total = 0
         with self._use():
-            return self._prune(now)
+            while (pruned := self._prune(now)) == verdicts.PRUNED_AT_ONCE:
+                total += pruned
+            return total + pruned
 
     @contextlib.contextmanager
     def correction(self) -> Iterator[corrections_.CorrectionLog]:

@@ -13,7 +13,8 @@ from winnow.verdict import Action, Reason, Verdict
 # Longer texts are cut: the log is for finding and telling, not for keeping a hostile header.
 MAX_TEXT = 1000
 MAX_FOUND = 1000
-_PRUNED_AT_ONCE = 5000
+# Deleting takes the write lock; in steps of some milliseconds the others get their turn.
+PRUNED_AT_ONCE = 5000
 
 _COLUMNS = (
     "message_id, identity, at, door, probability, action, rule, stage, reasons, milliseconds, "
@@ -62,8 +63,7 @@ def write(connection: sqlite3.Connection, entries: list[Entry], *, keep_text: bo
 def find(connection: sqlite3.Connection, message_id: str) -> list[VerdictRow]:
     """Return the verdicts on a message, the newest first, at most MAX_FOUND.
 
-    Args:
-        message_id: Message-ID with or without brackets, or the identity.
+    The message may be named by its Message-ID, with or without brackets, or its identity.
     """
     key = _clean_id(message_id)
     rows = connection.execute(
@@ -75,20 +75,15 @@ def find(connection: sqlite3.Connection, message_id: str) -> list[VerdictRow]:
 
 
 def prune(connection: sqlite3.Connection, before: float) -> int:
-    """Delete the verdicts given before a time, a few at a time so that others can write.
+    """Delete up to PRUNED_AT_ONCE verdicts that were given before a time.
 
     Returns:
-        How many were deleted.
+        How many were deleted; call again while it is PRUNED_AT_ONCE.
     """
-    pruned = 0
-    while True:
-        cursor = connection.execute(
-            "DELETE FROM verdict WHERE id IN (SELECT id FROM verdict WHERE at < ? LIMIT ?)",
-            (before, _PRUNED_AT_ONCE),
-        )
-        pruned += cursor.rowcount
-        if cursor.rowcount < _PRUNED_AT_ONCE:
-            return pruned
+    return connection.execute(
+        "DELETE FROM verdict WHERE id IN (SELECT id FROM verdict WHERE at < ? LIMIT ?)",
+        (before, PRUNED_AT_ONCE),
+    ).rowcount
 
 
 def _values(entry: Entry, *, keep_text: bool) -> tuple[object, ...]:

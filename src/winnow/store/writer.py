@@ -8,7 +8,6 @@ and forgotten: a log that is behind must not hold up mail, nor fill the memory.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections import deque
@@ -27,16 +26,17 @@ class BatchWriter:
     """Writes entries by a function, in a thread of its own.
 
     Args:
-        write: writes a batch; returns how many rows of it were written; may raise sqlite3.Error.
-        chore: called in the same thread at the first batch and then about every hour.
+        write: writes a batch; returns how many rows of it were written; may raise anything.
+        chore: called in the same thread after the first batch and then about every hour; returns
+            whether it wants to go on after the next batch.
 
     Attributes:
         recorded: rows written.
         lost: rows that could not be queued or written.
-        last_error: what SQLite said when rows were last lost, "" if that never happened.
+        last_error: what SQLite said when it last failed, "" if it never did.
     """
 
-    def __init__(self, write: Callable[[list[Entry]], int], chore: Callable[[], object]) -> None:
+    def __init__(self, write: Callable[[list[Entry]], int], chore: Callable[[], bool]) -> None:
         self.recorded = 0
         self.lost = 0
         self.last_error = ""
@@ -80,13 +80,16 @@ class BatchWriter:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while batch := self._next_batch():
+        while True:
+            batch = self._next_batch()
+            if not batch and self._closed:
+                return
             written, fault = 0, ""
             try:
-                written = self._write(batch)
+                written = self._write(batch) if batch else 0
                 if time.monotonic() >= self._next_chore:
-                    self._next_chore = time.monotonic() + CHORE_SECONDS
-                    self._chore()
+                    more = self._chore()
+                    self._next_chore = time.monotonic() + (0 if more else CHORE_SECONDS)
             # Whatever it is, it costs rows and not the thread; it is counted and shown.
             except Exception as error:
                 fault = str(error) or type(error).__name__
@@ -98,12 +101,13 @@ class BatchWriter:
                 self._changed.notify_all()
 
     def _next_batch(self) -> list[Entry]:
-        """Wait for entries and return them; an empty list means that the writer is closed."""
+        """Wait for entries and return them; none when it is time for the chore or the end."""
         with self._changed:
             self._hurry = self._hurry and bool(self._queue)
-            self._changed.wait_for(lambda: self._queue or self._closed)
-            self._changed.wait_for(
-                lambda: self._hurry or self._closed or len(self._queue) >= BATCH_ROWS,
-                BATCH_SECONDS,
-            )
+            self._changed.wait_for(lambda: self._queue or self._closed, CHORE_SECONDS)
+            if self._queue:
+                self._changed.wait_for(
+                    lambda: self._hurry or self._closed or len(self._queue) >= BATCH_ROWS,
+                    BATCH_SECONDS,
+                )
             return [self._queue.popleft() for _ in range(min(BATCH_ROWS, len(self._queue)))]

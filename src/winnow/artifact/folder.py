@@ -1,0 +1,223 @@
+"""Reading and writing `NAME.winnow/`.
+
+    manifest.json       schema, sizes and sha256 of the other files, the features' fingerprint,
+                        stages, how it was trained, history of changes
+    reflex.safetensors  weights
+    calibration.json    combiner and what was measured on held-out mail
+
+Loading believes nothing: every size and every sum is checked before a byte is used, and nothing
+in an artifact can be executed. Writing is all or nothing: a folder is made beside its place and
+moved there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from winnow.errors import ArtifactError
+
+SCHEMA = 1
+KIND = "winnow-model"
+_MANIFEST = "manifest.json"
+_LARGEST_FILE_BYTES = 1 << 30
+_LARGEST_JSON_BYTES = 4 << 20
+
+Tensors = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One model as it lies on disk.
+
+    Attributes:
+        path: its folder.
+        name: the folder's name without ".winnow".
+        digest: first 8 hex digits of a sum over weights and calibration: the same weights have
+            the same digest wherever and whenever they were made.
+        manifest: parsed manifest.json.
+        calibration: parsed calibration.json.
+        tensors: weights by name.
+    """
+
+    path: Path
+    name: str
+    digest: str
+    manifest: dict[str, Any]
+    calibration: dict[str, Any]
+    tensors: Tensors
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the features that the weights belong to."""
+        return str(self.manifest.get("features", ""))
+
+    @property
+    def label(self) -> str:
+        """How verdicts name the model: "name@1a2b3c4d"."""
+        return f"{self.name}@{self.digest}"
+
+
+def write_artifact(
+    path: Path,
+    *,
+    fingerprint: str,
+    tensors: Mapping[str, NDArray[Any]],
+    calibration: Mapping[str, Any],
+    training: Mapping[str, Any],
+    version: str,
+) -> Artifact:
+    """Write a model folder; an existing model at `path` is replaced, anything else is not.
+
+    Args:
+        path: the folder to make, as "NAME.winnow".
+        fingerprint: of the features.
+        tensors: weights by name.
+        calibration: combiner and held-out figures, JSON values only.
+        training: how it was made, JSON values only.
+        version: of Winnow.
+
+    Raises:
+        ArtifactError: the place is taken by something that is no model, or cannot be written.
+    """
+    if path.exists() and not (path / _MANIFEST).is_file():
+        raise ArtifactError(f"{path} exists and is no model; name another --out.")
+    from safetensors.numpy import save
+
+    files = {
+        "reflex.safetensors": save(dict(tensors)),
+        "calibration.json": _json_bytes(calibration),
+    }
+    manifest = {
+        "kind": KIND,
+        "schema": SCHEMA,
+        "winnow": version,
+        "features": fingerprint,
+        "stages": ["reflex"],
+        "files": {n: {"bytes": len(d), "sha256": _sum(d)} for n, d in files.items()},
+        "training": dict(training),
+        "history": [{"step": "train", "version": version, "bytes": len(files["reflex.safetensors"])}],
+    }
+    files[_MANIFEST] = _json_bytes(manifest)
+    _place(path, files)
+    return read_artifact(path)
+
+
+def _place(path: Path, files: Mapping[str, bytes]) -> None:
+    """Make the folder beside its place, then move it there; the old one goes last."""
+    token = secrets.token_hex(4)
+    fresh = path.with_name(f".{path.name}.{token}.new")
+    old = path.with_name(f".{path.name}.{token}.old")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.mkdir()
+        for name, data in files.items():
+            with (fresh / name).open("wb") as out:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+        if path.exists():
+            path.rename(old)
+        fresh.rename(path)
+    except OSError as error:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        raise ArtifactError(f"cannot write the model to {path}: {error.strerror}.") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def read_artifact(path: Path) -> Artifact:
+    """Read and check a model folder.
+
+    Raises:
+        ArtifactError: missing, damaged, foreign, of an older or newer schema.
+    """
+    if not path.is_dir():
+        raise ArtifactError(f"no model at {path}; `winnow train --out {path} …` makes one.")
+    manifest = _read_json(path, _MANIFEST)
+    if manifest.get("kind") != KIND:
+        raise ArtifactError(f"{path} is not a Winnow model: its manifest.json is of something else.")
+    schema = manifest.get("schema")
+    if schema != SCHEMA:
+        newer = isinstance(schema, int) and schema > SCHEMA
+        todo = "use a newer Winnow" if newer else "train it again with this Winnow"
+        raise ArtifactError(f"{path} has schema {schema!r}, this Winnow reads {SCHEMA}; {todo}.")
+    listed = manifest.get("files")
+    if not isinstance(listed, dict) or not {"reflex.safetensors", "calibration.json"} <= set(listed):
+        raise ArtifactError(f"{path}: manifest.json does not list the model's files; copy it again.")
+    data = {name: _read_checked(path, name, entry) for name, entry in listed.items()}
+    calibration = _parse_json(path, "calibration.json", data["calibration.json"])
+    digest = _sum(data["reflex.safetensors"] + data["calibration.json"])[:8]
+    tensors = _tensors(path, data["reflex.safetensors"])
+    return Artifact(path, path.name.removesuffix(".winnow"), digest, manifest, calibration, tensors)
+
+
+def _read_checked(path: Path, name: str, entry: Any) -> bytes:
+    if "/" in name or "\\" in name or name.startswith(".") or not isinstance(entry, dict):
+        raise ArtifactError(f"{path}: manifest.json lists an unusable file {name!r}.")
+    data = _read_file(path, name, _LARGEST_FILE_BYTES)
+    if len(data) != entry.get("bytes") or _sum(data) != entry.get("sha256"):
+        raise ArtifactError(
+            f"{path}: {name} is damaged (its sum is not the manifest's); copy or train it again."
+        )
+    return data
+
+
+def _read_file(path: Path, name: str, largest: int) -> bytes:
+    file = path / name
+    try:
+        if file.stat().st_size > largest:
+            raise ArtifactError(f"{file} is larger than any model's; it is not one of Winnow's.")
+        return file.read_bytes()
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} is not a whole Winnow model: {name} is missing.") from error
+    except OSError as error:
+        raise ArtifactError(f"cannot read {file}: {error.strerror}.") from error
+
+
+def _read_json(path: Path, name: str) -> dict[str, Any]:
+    return _parse_json(path, name, _read_file(path, name, _LARGEST_JSON_BYTES))
+
+
+def _parse_json(path: Path, name: str, data: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path}: {name} is damaged (no JSON); copy or train it again.") from error
+    if not isinstance(value, dict):
+        raise ArtifactError(f"{path}: {name} holds no JSON object; it is not one of Winnow's.")
+    return value
+
+
+def _tensors(path: Path, data: bytes) -> Tensors:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        tensors: Tensors = load(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ArtifactError(f"{path}: reflex.safetensors cannot be read: {error}.") from error
+    for name, tensor in tensors.items():
+        if not np.all(np.isfinite(tensor)):
+            raise ArtifactError(f"{path}: weights {name!r} hold a value that is no number.")
+    return tensors
+
+
+def _json_bytes(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _sum(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

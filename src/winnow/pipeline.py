@@ -1,0 +1,269 @@
+"""The online sentence: bytes -> Message -> Features -> Probability -> Action; and the way back.
+
+    check   raw message -> verdict
+    learn   a person's correction -> a row in the store -> better weights at once
+
+Weights in use are the artifact's plus the sum of the steps of all corrections in the store. Steps
+commute, so every process that reads the same rows has the same weights, whatever it missed or
+when it was killed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+
+from winnow.artifact import Artifact, read_artifact
+from winnow.errors import StoreError
+from winnow.evidence import Evidence
+from winnow.features import (
+    BUCKETS,
+    Reading,
+    explain_answer,
+    fingerprint,
+    read_content,
+    stream_buckets,
+)
+from winnow.mail import identity, parse
+from winnow.message import Message
+from winnow.policy import Facts, Rules
+from winnow.runtime import NO_STEP, Step, reflex_of, sigmoid
+from winnow.store import CorrectionLog, CorrectionRow, Store
+from winnow.verdict import Envelope, Label, Learnt, Reason, Verdict
+
+SHIPPED_MODEL = Path(__file__).parent / "models" / "shipped.winnow"
+
+logger = logging.getLogger("winnow.pipeline")
+_NO_ENVELOPE = Envelope()
+
+
+def default_store_path() -> Path:
+    """Return where corrections and verdicts are kept: WINNOW_STORE, else the user's state folder."""
+    named = os.environ.get("WINNOW_STORE")
+    if named:
+        return Path(named)
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "winnow" / "winnow.db"
+
+
+def read_evidence(raw: bytes, *, size_bytes: int | None = None) -> tuple[Message, Reading, Evidence]:
+    """Bytes -> Message -> Features, the one way for training and for serving."""
+    message = parse(raw, size_bytes=size_bytes)
+    reading = read_content(message)
+    return message, reading, reading.evidence(stream_buckets(raw))
+
+
+class Filter:
+    """One model, one rule set, one store: raw message in, verdict out; corrections in.
+
+    `check` may run in several threads while one other thread runs `learn`, `forget` or `refresh`.
+
+    Attributes:
+        model: name and digest of the model, as "name@1a2b3c4d".
+        rules: the owner's rule.
+        store: where corrections are kept, or None.
+        skipped_corrections: rows of the store that belong to other features and were passed over.
+    """
+
+    def __init__(self, artifact: Artifact, rules: Rules, store: Store | None) -> None:
+        self.model = artifact.label
+        self.rules = rules
+        self.store = store
+        self.skipped_corrections = 0
+        self._fingerprint = fingerprint()
+        self._reflex = reflex_of(artifact, fingerprint=self._fingerprint, buckets=BUCKETS)
+        self._trained_through = int(artifact.manifest["training"].get("corrections_through", 0))
+        self._seen = 0
+
+    @classmethod
+    def open(
+        cls, model: Path | None = None, *, rules: Path | None = None, store: Path | None = None
+    ) -> Filter:
+        """Open a model with its rule and its corrections.
+
+        Args:
+            model: an artifact; None is the shipped one.
+            rules: a rule file; None is the two default thresholds.
+            store: a store to learn into, made where there is none; None learns nothing.
+
+        Raises:
+            ArtifactError, RuleError, StoreError: see there; nothing is left open.
+        """
+        artifact = read_artifact(model or SHIPPED_MODEL)
+        owners_rules = Rules.load(rules) if rules else Rules.default()
+        opened = None
+        if store is not None:
+            try:
+                store.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"cannot make {store.parent}: {error.strerror}.") from error
+            opened = Store.open(store)
+        try:
+            made = cls(artifact, owners_rules, opened)
+            made.refresh()
+        except BaseException:
+            if opened is not None:
+                opened.close()
+            raise
+        return made
+
+    def check(
+        self,
+        raw: bytes,
+        envelope: Envelope = _NO_ENVELOPE,
+        *,
+        size_bytes: int | None = None,
+        explain: bool = True,
+    ) -> Verdict:
+        """Answer for one message; any bytes have an answer.
+
+        Args:
+            raw: the message, or its head.
+            envelope: what the server knows of it.
+            size_bytes: size of the whole message when `raw` is its head.
+            explain: also say why; costs about as much again as the answer.
+        """
+        start = time.perf_counter()
+        message, reading, evidence = read_evidence(raw, size_bytes=size_bytes)
+        probability = sigmoid(self._reflex.log_odds(evidence))
+        decision = self.rules.decide(Facts(probability, envelope, message, message.size_bytes))
+        reasons = self._reasons(reading, evidence) if explain else ()
+        digest = identity(raw)
+        return Verdict(
+            id=message.message_id or digest,
+            identity=digest,
+            probability=probability,
+            action=decision.action,
+            rule=decision.rule,
+            stage="reflex",
+            reasons=reasons,
+            milliseconds=(time.perf_counter() - start) * 1e3,
+            model=self.model,
+            size_bytes=message.size_bytes,
+        )
+
+    def learn(self, raw: bytes, label: Label, *, source: str) -> Learnt:
+        """Take a person's word for one message; the next answer knows it.
+
+        The same word twice is taken once; the other word takes the first one back.
+
+        Args:
+            raw: the message.
+            label: what it is.
+            source: the door it came through.
+
+        Raises:
+            StoreError: it could not be written down; nothing was learnt.
+        """
+        store = self._writable()
+        _, _, evidence = read_evidence(raw)
+        name = identity(raw)
+        self.refresh()
+        with store.correction() as log:
+            active = log.active(name)
+            if active is not None and active.label == label:
+                return Learnt.ALREADY
+            undone = NO_STEP if active is None else self._retract(log, active, source)
+            step = self._reflex.step_for(evidence, spam=label == Label.SPAM, undone=undone)
+            log.append(
+                identity=name,
+                label=label,
+                kind="learn",
+                at=time.time(),
+                source=source,
+                fingerprint=self._fingerprint,
+                model=self.model,
+                features=evidence.to_bytes(),
+                step=step.to_bytes(),
+            )
+        self.refresh()
+        return Learnt.LEARNT if active is None else Learnt.RELABELLED
+
+    def forget(self, raw: bytes, *, source: str) -> Learnt:
+        """Take back what was learnt of a message.
+
+        Raises:
+            StoreError: it could not be written down; nothing was forgotten.
+        """
+        store = self._writable()
+        self.refresh()
+        with store.correction() as log:
+            active = log.active(identity(raw))
+            if active is None:
+                return Learnt.UNKNOWN
+            self._retract(log, active, source)
+        self.refresh()
+        return Learnt.FORGOTTEN
+
+    def refresh(self) -> int:
+        """Take over corrections written since the last call, by anyone.
+
+        Returns:
+            How many rows were taken over.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        if self.store is None or self.store.latest_correction() <= self._seen:
+            return 0
+        rows = self.store.corrections(after=self._seen)
+        for row in rows:
+            self._take_over(row)
+            self._seen = row.seq
+        return len(rows)
+
+    def close(self) -> None:
+        """Close the store."""
+        if self.store is not None:
+            self.store.close()
+
+    def _reasons(self, reading: Reading, evidence: Evidence) -> tuple[Reason, ...]:
+        reflex = self._reflex
+        words, _, traits, _ = reflex.combiner.gains
+        return explain_answer(
+            reading,
+            evidence,
+            log_odds=reflex.log_odds,
+            weights=reflex.content,
+            word_gain=words,
+            trait_gain=traits,
+            silence=reflex.combiner.intercept,
+        )
+
+    def _writable(self) -> Store:
+        if self.store is None:
+            raise StoreError("there is no store to keep corrections in; name one with --store.")
+        return self.store
+
+    def _take_over(self, row: CorrectionRow) -> None:
+        """Apply one row's step, also when it was made under another model of these features."""
+        if row.seq <= self._trained_through:
+            return
+        try:
+            if row.fingerprint != self._fingerprint:
+                raise ValueError("made with other features")
+            evidence, step = Evidence.from_bytes(row.features), Step.from_bytes(row.step)
+        except ValueError as error:
+            logger.warning("correction %d of the store was passed over: %s", row.seq, error)
+            self.skipped_corrections += 1
+            return
+        self._reflex.apply(evidence, step)
+
+    def _retract(self, log: CorrectionLog, active: CorrectionRow, source: str) -> Step:
+        """Write the row that takes an earlier one back; return the step it takes back."""
+        step = Step.from_bytes(active.step)
+        log.append(
+            identity=active.identity,
+            label=active.label,
+            kind="retract",
+            of_seq=active.seq,
+            at=time.time(),
+            source=source,
+            fingerprint=active.fingerprint,
+            model=active.model,
+            features=active.features,
+            step=(-step).to_bytes(),
+        )
+        return step

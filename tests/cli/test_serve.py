@@ -1,0 +1,83 @@
+"""The options of `winnow serve`, and that the reference lists them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+
+from winnow.cli import serve
+from winnow.errors import InputError
+from winnow.serving.settings import Limits, Settings
+
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "serve.md"
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="winnow serve")
+    serve.add_arguments(made)
+    return made
+
+
+def test_defaults_are_those_of_the_server():
+    """Protects from two truths: without options the settings are the server's own defaults."""
+    assert serve.settings_from(parser().parse_args([])) == Settings()
+
+
+def test_options_arrive():
+    """Protects each option: it ends up in the setting that it names."""
+    words = (
+        "--host ::1 --port 0 --no-spamd --workers 3 --model m.winnow --allow-remote --allow-host a"
+        " --allow-host b --ready-file r --scan-limit 10 --max-message-bytes 20 --deadline-ms 1500"
+        " --grace-seconds 7"
+    )
+    assert serve.settings_from(parser().parse_args(words.split())) == Settings(
+        host="::1",
+        port=0,
+        spamd_port=None,
+        workers=3,
+        allow_remote=True,
+        allowed_hosts=("a", "b"),
+        watch=Path("m.winnow"),
+        grace_seconds=7.0,
+        ready_file=Path("r"),
+        limits=Limits(scan_bytes=10, message_bytes=20, deadline_seconds=1.5),
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("--port 65536", "--port -1", "--port x", "--workers 0", "--workers 65", "--port ²"),
+        *("--scan-limit 0", "--deadline-ms 0.5", "--log-level loud", "--retention-days 0"),
+    ],
+)
+def test_senseless_values(words: str, capsys: pytest.CaptureFixture[str]):
+    """Protects from numbers that mean nothing: status 2 and a line that says what is wanted."""
+    with pytest.raises(SystemExit) as stopped:
+        parser().parse_args(words.split())
+    assert stopped.value.code == 2
+    assert words.split()[0] in capsys.readouterr().err
+
+
+def test_every_option_is_in_the_reference():
+    """Protects readers: an option that is missing there, or has another default, fails here."""
+    text = DOCS.read_text("utf-8")
+    listed = dict(re.findall(r"^\| `(--[\w-]+)` \| (.*?) \|", text, re.MULTILINE))
+    known = {
+        action.option_strings[0]: action
+        for action in parser()._actions
+        if action.option_strings[0] != "-h"
+    }
+    assert set(listed) == set(known)
+    for name, action in known.items():
+        if action.default not in (None, False) and action.default != []:
+            assert listed[name] == str(action.default)
+
+
+def test_two_words_about_the_store():
+    """Protects from a guess: to keep and not to keep cannot both be meant."""
+    with pytest.raises(InputError, match="one of them"):
+        serve.run(parser().parse_args(["--store", "a", "--no-store"]))
