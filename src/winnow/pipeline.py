@@ -19,7 +19,8 @@ from winnow.artifact import Artifact, read_artifact
 from winnow.errors import StoreError
 from winnow.evidence import Evidence
 from winnow.features import (
-    BUCKETS,
+    CONTENT_BUCKETS,
+    STREAM_BUCKETS,
     Reading,
     explain_answer,
     fingerprint,
@@ -73,7 +74,12 @@ class Filter:
         self.store = store
         self.skipped_corrections = 0
         self._fingerprint = fingerprint()
-        self._reflex = reflex_of(artifact, fingerprint=self._fingerprint, buckets=BUCKETS)
+        self._reflex = reflex_of(
+            artifact,
+            fingerprint=self._fingerprint,
+            content_buckets=CONTENT_BUCKETS,
+            stream_buckets=STREAM_BUCKETS,
+        )
         self._trained_through = int(artifact.manifest["training"].get("corrections_through", 0))
         self._seen = 0
 

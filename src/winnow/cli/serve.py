@@ -106,6 +106,8 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve. Raises WinnowError when the server cannot start."""
+    if args.no_store and args.store:
+        raise InputError("--store and --no-store: give one of them")
     # Before numpy is loaded: a matrix library's threads cost memory and do not survive a fork,
     # and one message is too small to share out.
     for name in _ONE_THREAD:
@@ -114,8 +116,6 @@ def run(args: argparse.Namespace) -> int:
     from winnow.serving import logs
     from winnow.serving.server import serve
 
-    if args.no_store and args.store:
-        raise InputError("--store and --no-store: give one of them")
     store = None if args.no_store else args.store or default_store_path()
     logs.configure(args.log_level)
     if args.allow_remote:

@@ -2,8 +2,8 @@
 
 from winnow.features.content import Reading, read_content
 from winnow.features.fingerprint import fingerprint
-from winnow.features.hashing import BUCKETS
+from winnow.features.hashing import CONTENT_BUCKETS, STREAM_BUCKETS
 from winnow.features.reasons import explain_answer
 from winnow.features.stream import stream_buckets
 
-__all__ = ["BUCKETS", "Reading", "explain_answer", "fingerprint", "read_content", "stream_buckets"]
+__all__ = ["CONTENT_BUCKETS", "STREAM_BUCKETS", "Reading", "explain_answer", "fingerprint", "read_content", "stream_buckets"]

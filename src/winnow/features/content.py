@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from winnow.evidence import Buckets, Evidence
 from winnow.features.domains import organisation
-from winnow.features.hashing import U64, hash_bytes, pair, sorted_unique, to_buckets
+from winnow.features.hashing import (
+    GRAM_ROOM,
+    TRAIT_BITS,
+    TRAIT_ROOM,
+    U64,
+    hash_bytes,
+    pair,
+    sorted_unique,
+    to_buckets,
+)
 from winnow.features.text import Words, words_of
 from winnow.features.traits import traits_of
 from winnow.message import Message
@@ -105,7 +114,7 @@ class Reading:
         """Return the words and linked hosts whose own weights point most one way.
 
         Args:
-            weights: (BUCKETS,) of the words' expert.
+            weights: (CONTENT_BUCKETS,) of the words' expert.
             gain: sign and scale; the largest gain * weight come first, those above 0 only.
             limit: how many at most.
         """
@@ -143,7 +152,7 @@ class Reading:
         self, weights: NDArray[np.float32], gain: float, limit: int
     ) -> list[Named]:
         """As `strongest`, for traits."""
-        pulls = gain * weights[to_buckets(self.trait_keys, _TRAIT_SALT)]
+        pulls = gain * weights[_trait_room(self.trait_keys)]
         order = [i for i in np.argsort(-pulls).tolist() if pulls[i] > 0][:limit]
         return [Named("trait", self.traits[i], int(self.trait_keys[i])) for i in order]
 
@@ -163,11 +172,11 @@ class Reading:
     def _gram_buckets(self, drop: np.uint64 | None) -> Buckets:
         """n-grams of the text's words, with one space between words, whatever stood there."""
         words = self.families["text"]
-        return sorted_unique(to_buckets(words.grams(GRAM, GRAM_WORDS, drop), _GRAM_SALT))
+        return sorted_unique(to_buckets(words.grams(GRAM, GRAM_WORDS, drop), _GRAM_SALT, room=GRAM_ROOM))
 
     def _trait_buckets(self, drop: np.uint64 | None) -> Buckets:
         keys = self.trait_keys if drop is None else self.trait_keys[self.trait_keys != drop]
-        return sorted_unique(to_buckets(keys, _TRAIT_SALT))
+        return sorted_unique(_trait_room(keys))
 
 
 
@@ -183,6 +192,10 @@ def read_content(message: Message) -> Reading:
     kept = tuple(hosts)[:LINKED_HOSTS]
     traits = tuple(traits_of(message, families["text"]))
     return Reading(families, kept, _host_keys(kept), traits, _trait_keys(traits))
+
+
+def _trait_room(keys: U64) -> Buckets:
+    return to_buckets(keys, _TRAIT_SALT, room=TRAIT_ROOM, bits=TRAIT_BITS)
 
 
 _TRAIT_KEYS: dict[str, int] = {}

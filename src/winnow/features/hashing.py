@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 BUCKET_BITS = 20
-BUCKETS = 1 << BUCKET_BITS
+TRAIT_BITS = 14
+# Each kind of evidence has a room of its own: the experts are trained apart, so a bucket that two
+# of them shared would be noise to both. Words, then grams, then traits; the stream's is apart.
+WORD_ROOM = 0
+GRAM_ROOM = 1 << BUCKET_BITS
+TRAIT_ROOM = 2 << BUCKET_BITS
+CONTENT_BUCKETS = TRAIT_ROOM + (1 << TRAIT_BITS)
+STREAM_BUCKETS = 1 << BUCKET_BITS
 
 U8 = NDArray[np.uint8]
 U32 = NDArray[np.uint32]
@@ -26,7 +33,6 @@ _MASK = (1 << 64) - 1
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 _SPREAD = np.uint64(0x9FB21C651E98DF25)
 _HALF = np.uint64(32)
-_TO_BUCKET = np.uint64(64 - BUCKET_BITS)
 _PAIR = np.uint64(0xA0761D6478BD642F)
 
 
@@ -76,12 +82,24 @@ def pair(first: U64, second: U64) -> U64:
     return mixed
 
 
-def to_buckets(hashes: U64, salt: int) -> U32:
-    """Take 64-bit hashes to buckets of one namespace, (w,) -> (w,) in 0..BUCKETS-1."""
+def to_buckets(hashes: U64, salt: int, *, room: int = 0, bits: int = BUCKET_BITS) -> U32:
+    """Take 64-bit hashes to buckets.
+
+    Args:
+        hashes: (w,) hashes.
+        salt: keeps families of one room apart.
+        room: first bucket of the room.
+        bits: size of the room, as a power of two.
+
+    Returns:
+        (w,) buckets in room .. room + 2**bits - 1.
+    """
     mixed = (hashes ^ np.uint64(salt)) * _MIX
     mixed ^= mixed >> _HALF
     mixed *= _SPREAD
-    buckets: U32 = (mixed >> _TO_BUCKET).astype(np.uint32)
+    buckets: U32 = (mixed >> np.uint64(64 - bits)).astype(np.uint32)
+    if room:
+        buckets += np.uint32(room)
     return buckets
 
 

@@ -42,7 +42,7 @@ def explain_answer(
         reading: the content view of the message.
         evidence: its buckets.
         log_odds: the model's answer for some evidence.
-        weights: (BUCKETS,) of the content view, to pick candidates.
+        weights: (CONTENT_BUCKETS,) of the content view, to pick candidates.
         word_gain: factor of the words' expert.
         trait_gain: factor of the traits' expert.
         silence: the model's answer when nothing speaks.

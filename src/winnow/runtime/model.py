@@ -12,13 +12,16 @@ from winnow.errors import ArtifactError
 from winnow.runtime.reflex import EXPERTS, Combiner, Reflex
 
 
-def reflex_of(artifact: Artifact, *, fingerprint: str, buckets: int) -> Reflex:
+def reflex_of(
+    artifact: Artifact, *, fingerprint: str, content_buckets: int, stream_buckets: int
+) -> Reflex:
     """Build the reflex of an artifact.
 
     Args:
         artifact: a model as read.
         fingerprint: of the features in this process.
-        buckets: size of the hashed space.
+        content_buckets: size of the content view's space.
+        stream_buckets: size of the stream view's space.
 
     Raises:
         ArtifactError: the weights belong to other features, or have another shape.
@@ -28,8 +31,11 @@ def reflex_of(artifact: Artifact, *, fingerprint: str, buckets: int) -> Reflex:
             f"{artifact.path} was trained with other features ({artifact.fingerprint}; this Winnow "
             f"has {fingerprint}); train it again with this Winnow."
         )
-    content = _vector(artifact, "content", buckets)
-    stream = _vector(artifact, "stream", buckets) if "stream" in artifact.tensors else None
+    content = _vector(artifact, "content", content_buckets)
+    if "stream" in artifact.tensors:
+        stream = _vector(artifact, "stream", stream_buckets)
+    else:  # a model of the content view learns the stream where it is used
+        stream = np.zeros(stream_buckets, dtype=np.float32)
     biases = _vector(artifact, "biases", len(EXPERTS))
     return Reflex(content, stream, tuple(biases.tolist()), _combiner(artifact))
 
@@ -40,7 +46,7 @@ def tensors_of(reflex: Reflex) -> dict[str, NDArray[Any]]:
         "content": reflex.content.astype(np.float16),
         "biases": np.array(reflex.biases, dtype=np.float32),
     }
-    if reflex.stream is not None:
+    if reflex.stream.any():
         tensors["stream"] = reflex.stream.astype(np.float16)
     return tensors
 

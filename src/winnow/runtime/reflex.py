@@ -104,14 +104,14 @@ class Reflex:
     """Weights in use. `log_odds` may run in several threads while `apply` runs in one of them.
 
     Attributes:
-        content: (BUCKETS,) weights of words, grams and traits: one space, three salts.
-        stream: (BUCKETS,) weights of the raw byte n-grams, or None until something is learnt.
+        content: (content_buckets,) weights of words, grams and traits, in rooms of their own.
+        stream: (stream_buckets,) weights of the raw byte n-grams.
         biases: one per expert.
         combiner: how scores become log-odds.
     """
 
     def __init__(
-        self, content: F32, stream: F32 | None, biases: tuple[float, ...], combiner: Combiner
+        self, content: F32, stream: F32, biases: tuple[float, ...], combiner: Combiner
     ) -> None:
         self.content = content
         self.stream = stream
@@ -119,10 +119,11 @@ class Reflex:
         self.combiner = combiner
 
     @classmethod
-    def blank(cls, buckets: int) -> Reflex:
+    def blank(cls, content_buckets: int, stream_buckets: int) -> Reflex:
         """A reflex that has learnt nothing and answers 0.5."""
-        zeros = np.zeros(buckets, dtype=np.float32)
-        return cls(zeros, zeros.copy(), (0.0,) * 4, Combiner((1.0, 1.0, 1.0, 1.0), 0.0))
+        content = np.zeros(content_buckets, dtype=np.float32)
+        stream = np.zeros(stream_buckets, dtype=np.float32)
+        return cls(content, stream, (0.0,) * 4, Combiner((1.0, 1.0, 1.0, 1.0), 0.0))
 
     def scores(self, evidence: Evidence) -> tuple[float, float, float, float]:
         """Score of each expert, in the order of EXPERTS; an expert without evidence says 0."""
@@ -131,7 +132,7 @@ class Reflex:
             _score(self.content, evidence.words, b[0]),
             _score(self.content, evidence.grams, b[1]),
             _score(self.content, evidence.traits, b[2]),
-            0.0 if self.stream is None else _score(self.stream, evidence.stream, b[3]),
+            _score(self.stream, evidence.stream, b[3]),
         )
 
     def log_odds(self, evidence: Evidence) -> float:
@@ -182,10 +183,7 @@ class Reflex:
         self.content[evidence.words] += np.float32(words)
         self.content[evidence.grams] += np.float32(grams)
         self.content[evidence.traits] += np.float32(traits)
-        if stream:
-            if self.stream is None:
-                self.stream = np.zeros(len(self.content), dtype=np.float32)
-            self.stream[evidence.stream] += np.float32(stream)
+        self.stream[evidence.stream] += np.float32(stream)
         c = self.combiner
         self.combiner = Combiner(c.gains, c.intercept + step.intercept)
 

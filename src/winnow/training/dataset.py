@@ -39,6 +39,7 @@ class Dataset:
         ids: (n,) ids within their source.
         sources: (n,) index into `names`.
         names: names of the sources.
+        spaces: number of buckets of each expert's space.
     """
 
     experts: tuple[Rows, Rows, Rows, Rows]
@@ -46,6 +47,7 @@ class Dataset:
     ids: tuple[str, ...]
     sources: I64
     names: tuple[str, ...]
+    spaces: tuple[int, int, int, int]
 
     def __len__(self) -> int:
         return len(self.spam)
@@ -59,7 +61,8 @@ class Dataset:
 class DatasetBuilder:
     """Gathers evidence message by message; `build` packs it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, content_buckets: int, stream_buckets: int) -> None:
+        self._spaces = (content_buckets, content_buckets, content_buckets, stream_buckets)
         self._lists: tuple[list[Buckets], ...] = ([], [], [], [])
         self._spam: list[bool] = []
         self._ids: list[str] = []
@@ -87,6 +90,7 @@ class DatasetBuilder:
             tuple(self._ids),
             np.array(self._sources, dtype=np.int64),
             tuple(self._names),
+            self._spaces,
         )
 
 

@@ -1,0 +1,324 @@
+"""The offline sentence: corpus -> evidence -> weights -> artifact; and the ways to judge them.
+
+    gather      corpora -> dataset
+    make        dataset -> artifact
+    evaluate    dataset or stream -> what a user would have seen
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from winnow import __version__
+from winnow.artifact import Artifact, read_artifact, write_artifact
+from winnow.corpus import Corpus, Example, deduplicate
+from winnow.errors import InputError
+from winnow.evidence import Evidence
+from winnow.features import CONTENT_BUCKETS, STREAM_BUCKETS, fingerprint
+from winnow.pipeline import read_evidence
+from winnow.runtime import EXPERTS, Reflex, reflex_of, sigmoid, tensors_of
+from winnow.store import Store
+from winnow.training.dataset import Dataset, DatasetBuilder
+from winnow.training.metrics import Scored, summarize
+from winnow.training.train import VIEWS, Options, Trained, train
+from winnow.verdict import Label
+
+Progress = Callable[[str, int, int | None], None]
+
+
+def _silent(stage: str, done: int, total: int | None) -> None:
+    """No progress."""
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What reading labelled mail gave.
+
+    Attributes:
+        dataset: evidence of the mail that was kept.
+        repeats: messages left out because their body was seen before.
+        conflicts: of these, the ones whose label was not that of the first.
+        seconds: CPU seconds of reading, parsing and featurising.
+        corrections_through: highest row of the correction log that was taken in.
+    """
+
+    dataset: Dataset
+    repeats: int = 0
+    conflicts: int = 0
+    seconds: float = 0.0
+    corrections_through: int = 0
+
+
+def gather(
+    corpora: Sequence[Corpus],
+    *,
+    store: Store | None = None,
+    in_order: bool = False,
+    progress: Progress = _silent,
+) -> Gathered:
+    """Read labelled mail into a dataset, leaving out repeated bodies.
+
+    Args:
+        corpora: what to read; every message needs a label.
+        store: also take the corrections that it keeps, as a source named "corrections".
+        in_order: keep the order in which each corpus came.
+        progress: told "reading", messages read, and how many there will be if that is known.
+
+    Raises:
+        InputError: unreadable or unlabelled mail.
+    """
+    start = time.process_time()
+    builder = DatasetBuilder(content_buckets=CONTENT_BUCKETS, stream_buckets=STREAM_BUCKETS)
+    hints = [corpus.len_hint for corpus in corpora]
+    expected = None if None in hints else sum(hint or 0 for hint in hints)
+    unique = deduplicate(_examples(corpora, in_order))
+    for example in unique:
+        if example.label is None:
+            raise InputError(
+                f"{example.source}: {example.id} has no label; a corpus needs an index.tsv, or name "
+                "the mail with --spam and --ham."
+            )
+        _, _, evidence = read_evidence(example.raw, size_bytes=example.size_bytes)
+        builder.add(
+            evidence, spam=example.label == Label.SPAM, id=example.id, source=example.source
+        )
+        progress("reading", unique.kept + unique.dropped, expected)
+    through = _add_corrections(builder, store) if store is not None else 0
+    return Gathered(
+        builder.build(), unique.dropped, unique.conflicts, time.process_time() - start, through
+    )
+
+
+def _examples(corpora: Iterable[Corpus], in_order: bool) -> Iterator[Example]:
+    for corpus in corpora:
+        yield from corpus.in_order() if in_order else corpus
+
+
+def _add_corrections(builder: DatasetBuilder, store: Store) -> int:
+    """Add what readers taught and did not take back; return the last row that counts."""
+    rows = store.corrections()
+    taken_back = {row.of_seq for row in rows if row.kind == "retract"}
+    for row in rows:
+        usable = row.kind == "learn" and row.fingerprint == fingerprint()
+        if usable and row.seq not in taken_back:
+            evidence = Evidence.from_bytes(row.features)
+            spam = row.label == Label.SPAM
+            builder.add(evidence, spam=spam, id=f"correction {row.seq}", source="corrections")
+    return rows[-1].seq if rows else 0
+
+
+def make(
+    gathered: Gathered, out: Path, options: Options, *, progress: Progress = _silent
+) -> tuple[Artifact, Trained, dict[str, Any]]:
+    """Train and write an artifact.
+
+    Returns:
+        The artifact as read back, what training gave, and the training record in its manifest.
+
+    Raises:
+        InputError: too little mail.
+        ArtifactError: it cannot be written.
+    """
+    start = time.process_time()
+    trained = train(gathered.dataset, options, progress)
+    seconds = time.process_time() - start
+    dataset = gathered.dataset
+    held_out = figures_of(
+        dataset, trained, corpus="held-out", protocol=options.calibrate, view=options.view
+    )
+    record = {
+        "view": options.view,
+        "calibrate": options.calibrate,
+        "seed": options.seed,
+        "messages": len(dataset),
+        "spam": int(dataset.spam.sum()),
+        "repeats_left_out": gathered.repeats,
+        "sources": _source_counts(dataset),
+        "corrections_through": gathered.corrections_through,
+        "cpu_seconds": {"reading": round(gathered.seconds, 2), "training": round(seconds, 2)},
+    }
+    gains = dict(zip(EXPERTS, trained.reflex.combiner.gains, strict=True))
+    artifact = write_artifact(
+        out,
+        fingerprint=fingerprint(),
+        tensors=tensors_of(trained.reflex),
+        calibration={
+            "combiner": {"gains": gains, "intercept": trained.reflex.combiner.intercept},
+            "held_out": held_out,
+        },
+        training=record,
+        version=__version__,
+    )
+    return artifact, trained, record
+
+
+def _source_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
+    counts = {}
+    for index, name in enumerate(dataset.names):
+        labels = dataset.spam[dataset.sources == index]
+        counts[name] = {"ham": int((~labels).sum()), "spam": int(labels.sum())}
+    return counts
+
+
+def figures_of(
+    dataset: Dataset, trained: Trained, *, corpus: str, protocol: str, view: str
+) -> dict[str, Any]:
+    """Figures of the mail that calibration was measured on."""
+    ids = tuple(dataset.ids[row] for row in trained.members.tolist())
+    scored = Scored(_probabilities(trained.log_odds), dataset.spam[trained.members], ids)
+    return summarize(scored, corpus=corpus, protocol=protocol, view=view, seed=0)
+
+
+def _probabilities(log_odds: Iterable[float]) -> Any:
+    return np.array([sigmoid(value) for value in log_odds], dtype=np.float64)
+
+
+def load(path: Path) -> tuple[Artifact, Reflex]:
+    """Read an artifact and build its reflex, without rules and corrections."""
+    artifact = read_artifact(path)
+    reflex = reflex_of(
+        artifact,
+        fingerprint=fingerprint(),
+        content_buckets=CONTENT_BUCKETS,
+        stream_buckets=STREAM_BUCKETS,
+    )
+    return artifact, reflex
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """Answers for one corpus under one protocol.
+
+    Attributes:
+        figures: the documented figures (docs/reference/metrics.md).
+        scored: answers, labels and ids.
+        curve: (messages seen, errors so far) at 0.5, for the online protocol; else empty.
+    """
+
+    figures: dict[str, Any]
+    scored: Scored
+    curve: list[tuple[int, int]] = field(default_factory=list)
+
+
+def apply_model(dataset: Dataset, reflex: Reflex, *, corpus: str, view: str) -> Evaluated:
+    """Answer every message with a model as it is."""
+    return _judge(dataset, reflex, range(len(dataset)), corpus=corpus, protocol="apply", view=view)
+
+
+def split(
+    dataset: Dataset, options: Options, *, corpus: str, part: float = 0.7, progress: Progress = _silent
+) -> Evaluated:
+    """Train on a random part of a corpus and answer the rest."""
+    order = np.random.default_rng(options.seed).permutation(len(dataset))
+    cut = int(part * len(dataset))
+    reflex = train(subset(dataset, order[:cut]), options, progress).reflex
+    return _judge(
+        dataset, reflex, order[cut:].tolist(), corpus=corpus, protocol="split", view=options.view
+    )
+
+
+def leave_one_out(
+    dataset: Dataset,
+    left: int,
+    options: Options,
+    *,
+    unheard: Sequence[str] = (),
+    progress: Progress = _silent,
+) -> Evaluated:
+    """Train on all sources but one and answer that one.
+
+    Args:
+        dataset: of several sources.
+        left: index of the source to leave out.
+        options: how to train.
+        unheard: names of sources that no training may see (validation only).
+        progress: see `make`.
+    """
+    barred = [k for k, name in enumerate(dataset.names) if name in unheard or k == left]
+    members = np.flatnonzero(~np.isin(dataset.sources, barred))
+    reflex = train(subset(dataset, members), options, progress).reflex
+    tested = np.flatnonzero(dataset.sources == left).tolist()
+    name = dataset.names[left]
+    return _judge(
+        dataset, reflex, tested, corpus=name, protocol="leave-one-out", view=options.view
+    )
+
+
+def online(
+    dataset: Dataset,
+    reflex: Reflex,
+    *,
+    corpus: str,
+    view: str,
+    shuffle: int | None = None,
+    progress: Progress = _silent,
+) -> Evaluated:
+    """The TREC protocol: one message at a time, the answer first, then its label is learnt.
+
+    Args:
+        dataset: in the order in which the mail came.
+        reflex: where to start from; it is changed.
+        corpus: name for the figures.
+        view: "content", "stream" or "both": which evidence is used.
+        shuffle: take the messages in a seeded random order instead.
+        progress: told "online", messages answered, and how many there are.
+    """
+    order = np.arange(len(dataset))
+    if shuffle is not None:
+        order = np.random.default_rng(shuffle).permutation(len(dataset))
+    answers, curve, errors = [], [], 0
+    for count, row in enumerate(order.tolist(), 1):
+        evidence = _of_view(dataset.evidence(row), view)
+        spam = bool(dataset.spam[row])
+        answers.append(sigmoid(reflex.log_odds(evidence)))
+        errors += (answers[-1] >= 0.5) != spam
+        if count % 50 == 0 or count == len(order):
+            curve.append((count, errors))
+        reflex.apply(evidence, reflex.step_for(evidence, spam=spam, insist=False))
+        progress("online", count, len(order))
+    ids = tuple(dataset.ids[row] for row in order.tolist())
+    scored = Scored(np.array(answers), dataset.spam[order], ids)
+    figures = summarize(scored, corpus=corpus, protocol="online", view=view, seed=0)
+    return Evaluated(figures, scored, curve)
+
+
+def subset(dataset: Dataset, members: Any) -> Dataset:
+    """Return the dataset of some rows; sources without rows are dropped."""
+    builder = DatasetBuilder(content_buckets=dataset.spaces[0], stream_buckets=dataset.spaces[3])
+    for row in np.sort(np.asarray(members)).tolist():
+        builder.add(
+            dataset.evidence(row),
+            spam=bool(dataset.spam[row]),
+            id=dataset.ids[row],
+            source=dataset.names[int(dataset.sources[row])],
+        )
+    return builder.build()
+
+
+def _of_view(evidence: Evidence, view: str) -> Evidence:
+    """Leave only the evidence of a view."""
+    nothing = np.zeros(0, dtype=np.uint32)
+    absent = {name: nothing for name in EXPERTS if name not in VIEWS[view]}
+    return replace(evidence, **absent)
+
+
+def _judge(
+    dataset: Dataset,
+    reflex: Reflex,
+    members: Iterable[int],
+    *,
+    corpus: str,
+    protocol: str,
+    view: str,
+) -> Evaluated:
+    rows = list(members)
+    answers = [sigmoid(reflex.log_odds(dataset.evidence(row))) for row in rows]
+    ids = tuple(dataset.ids[row] for row in rows)
+    scored = Scored(np.array(answers), dataset.spam[rows], ids)
+    return Evaluated(summarize(scored, corpus=corpus, protocol=protocol, view=view, seed=0), scored)

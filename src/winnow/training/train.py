@@ -1,0 +1,216 @@
+"""Dataset -> a calibrated reflex: `train(dataset, options) -> Trained`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from winnow.errors import InputError
+from winnow.runtime import EXPERTS, Combiner, Reflex
+from winnow.training.balance import importance
+from winnow.training.combiner import fit_combiner
+from winnow.training.dataset import Dataset, Rows
+from winnow.training.expert import Schedule, train_expert
+
+I64 = NDArray[np.int64]
+F64 = NDArray[np.float64]
+Progress = Callable[[str, int, int], None]
+
+VIEWS: dict[str, tuple[str, ...]] = {
+    "content": ("words", "grams", "traits"),
+    "stream": ("stream",),
+    "both": EXPERTS,
+}
+# Traits are few and strong: small steps and real decay keep one odd source from owning them.
+SCHEDULES = {
+    "words": Schedule(passes=8, rate=10.0),
+    "grams": Schedule(passes=8, rate=10.0),
+    "traits": Schedule(passes=6, rate=2.0, decay=1e-5, largest_step=10.0),
+    "stream": Schedule(passes=8, rate=20.0, largest_step=30.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to train.
+
+    Attributes:
+        view: "content", "stream" or "both".
+        calibrate: "held-out" (a random part of the same mail) or "left-out" (each source is
+            answered by experts that never saw it; humble away from home, needs 3 sources or more).
+        held_out: part of the mail that is held out.
+        seed: of every random choice.
+    """
+
+    view: str = "both"
+    calibrate: str = "held-out"
+    held_out: float = 0.2
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What training gives.
+
+    Attributes:
+        reflex: ready to answer.
+        members: (m,) rows that calibration was measured on.
+        log_odds: (m,) answers for them from experts that had not seen them.
+    """
+
+    reflex: Reflex
+    members: I64
+    log_odds: F64
+
+
+def train(
+    dataset: Dataset, options: Options, progress: Progress = lambda stage, done, total: None
+) -> Trained:
+    """Train the experts of a view, fit the combiner on mail they never saw, train them on all.
+
+    Args:
+        dataset: labelled evidence.
+        options: how.
+        progress: told the stage's name, messages done and messages in all.
+
+    Raises:
+        InputError: too little mail, one class only, or too few sources to leave one out.
+    """
+    _check(dataset, options)
+    experts = VIEWS[options.view]
+    folds = _folds(dataset, options)
+    passes = sum(SCHEDULES[name].passes for name in experts)
+    everything = np.arange(len(dataset), dtype=np.int64)
+    total = passes * (sum(len(seen) for seen, _ in folds) + len(dataset))
+    meter = _Meter(progress, total)
+    unseen_scores = []
+    for seen, unseen in folds:
+        meter.stage = "calibrating"
+        weights, biases = _experts(dataset, seen, experts, options, meter)
+        unseen_scores.append(score_rows(dataset, unseen, weights, biases))
+    members = np.concatenate([unseen for _, unseen in folds])
+    scores = np.concatenate(unseen_scores)
+    combiner = fit_combiner(
+        scores, dataset.spam[members], _calibration_weights(dataset, members, options), experts
+    )
+    meter.stage = "training"
+    weights, biases = _experts(dataset, everything, experts, options, meter)
+    reflex = _assemble(weights, biases, combiner, dataset.spaces)
+    log_odds = scores @ np.array(combiner.gains) + combiner.intercept
+    return Trained(reflex, members, log_odds)
+
+
+def score_rows(
+    dataset: Dataset, members: I64, weights: dict[str, NDArray[np.float32]], biases: dict[str, float]
+) -> F64:
+    """Score messages with each expert, (m,) -> (m, 4); absent experts score 0."""
+    scores = np.zeros((len(members), len(EXPERTS)))
+    for column, name in enumerate(EXPERTS):
+        if name in weights:
+            scores[:, column] = _score(
+                dataset.experts[column], members, weights[name], biases[name]
+            )
+    return scores
+
+
+def _score(rows: Rows, members: I64, weights: NDArray[np.float32], bias: float) -> F64:
+    found = np.zeros(len(members))
+    for place, row in enumerate(members.tolist()):
+        present = rows[row]
+        if len(present):
+            found[place] = bias + float(weights[present].sum()) / len(present) ** 0.5
+    return found
+
+
+def _check(dataset: Dataset, options: Options) -> None:
+    if options.view not in VIEWS:
+        raise InputError(f"no view {options.view!r}; there are {', '.join(VIEWS)}.")
+    spam = int(dataset.spam.sum())
+    ham = len(dataset) - spam
+    if min(spam, ham) < 5:
+        raise InputError(
+            f"there is mail to learn from: {spam} spam and {ham} ham after leaving out repeats; "
+            "at least 5 of each are needed, and a few hundred make a useful filter."
+        )
+    if options.calibrate == "left-out" and len(dataset.names) < 3:
+        raise InputError("leaving out one source at a time needs three corpora or more.")
+
+
+def _folds(dataset: Dataset, options: Options) -> list[tuple[I64, I64]]:
+    """(seen, unseen) rows of each round of calibration."""
+    if options.calibrate == "left-out":
+        return [
+            (np.flatnonzero(dataset.sources != k), np.flatnonzero(dataset.sources == k))
+            for k in range(len(dataset.names))
+        ]
+    random = np.random.default_rng(options.seed)
+    unseen = []
+    for label in (False, True):
+        members = random.permutation(np.flatnonzero(dataset.spam == label))
+        unseen.append(members[: max(2, round(options.held_out * len(members)))])
+    held = np.sort(np.concatenate(unseen))
+    seen = np.setdiff1d(np.arange(len(dataset)), held)
+    return [(seen, held)]
+
+
+def _calibration_weights(dataset: Dataset, members: I64, options: Options) -> F64:
+    """Held-out mail counts as it comes; left-out sources count evenly, whatever their size."""
+    if options.calibrate == "held-out":
+        return np.ones(len(members))
+    return importance(dataset.spam[members], dataset.sources[members], power=0.25)
+
+
+def _experts(
+    dataset: Dataset, members: I64, names: tuple[str, ...], options: Options, meter: _Meter
+) -> tuple[dict[str, NDArray[np.float32]], dict[str, float]]:
+    counts = importance(
+        dataset.spam[members], dataset.sources[members], even_classes=len(dataset.names) > 1
+    )
+    weights: dict[str, NDArray[np.float32]] = {}
+    biases: dict[str, float] = {}
+    for column, name in enumerate(EXPERTS):
+        if name in names:
+            weights[name], biases[name] = train_expert(
+                dataset.experts[column],
+                dataset.spam,
+                members,
+                counts,
+                buckets=dataset.spaces[column],
+                schedule=SCHEDULES[name],
+                seed=options.seed,
+                progress=meter.add,
+            )
+    return weights, biases
+
+
+def _assemble(
+    weights: dict[str, NDArray[np.float32]],
+    biases: dict[str, float],
+    combiner: Combiner,
+    spaces: tuple[int, int, int, int],
+) -> Reflex:
+    """Words, grams and traits have rooms of their own in one space, so their weights add up."""
+    content = np.zeros(spaces[0], dtype=np.float32)
+    for name in ("words", "grams", "traits"):
+        if name in weights:
+            content += weights[name]
+    every = tuple(biases.get(name, 0.0) for name in EXPERTS)
+    stream = weights.get("stream", np.zeros(spaces[3], dtype=np.float32))
+    return Reflex(content, stream, every, combiner)
+
+
+class _Meter:
+    """Adds up progress over the stages of one training."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self.stage = "training"
+        self._progress = progress
+        self._total = total
+        self._done = 0
+
+    def add(self, count: int) -> None:
+        self._done += count
+        self._progress(self.stage, self._done, self._total)
