@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from winnow.features.hashing import (
     GRAM_ROOM,
     TRAIT_BITS,
     TRAIT_ROOM,
+    U8,
     U64,
     hash_bytes,
     pair,
@@ -28,37 +30,34 @@ from winnow.features.text import Words, words_of
 from winnow.features.traits import traits_of
 from winnow.message import Message
 
-TEXT_BYTES = 24_000
-SUBJECT_BYTES = 1_000
-NAME_BYTES = 300
-HIDDEN_BYTES = 6_000
+SUBJECT_CHARS = 1_000
+NAME_CHARS = 300
+HIDDEN_CHARS = 6_000
+TEXT_CHARS = 24_000
 LINKED_HOSTS = 30
 GRAM = 5
 GRAM_WORDS = 700
 
-# (family, salt of single words, salt of pairs or None)
-_FAMILIES: tuple[tuple[str, int, int | None], ...] = (
-    ("text", 0x11, 0x12),
-    ("subject", 0x21, 0x22),
-    ("name", 0x31, None),
-    ("hidden", 0x41, None),
-)
-_GRAM_SALT = 0x51
-_LINK_SALT = 0x61
-_TRAIT_SALT = 0x71
-_KINDS = {"text": "word", "subject": "word", "name": "word", "hidden": "hidden word"}
-
+# Families in the order in which their texts are joined: the visible text is last, so that what is
+# cut, where expansion of odd signs makes the whole too long, is its end.
+_SUBJECT, _NAME, _HIDDEN, _TEXT = range(4)
+_KINDS = ("word", "word", "hidden word", "word")
+_SALTS = np.array([0x21, 0x31, 0x41, 0x11], dtype=np.uint64)
+_PAIR_SALTS = np.array([0x22, 0, 0, 0x12], dtype=np.uint64)
+_HAS_PAIRS = np.array([True, False, False, True])
+_GRAM_SALT = np.uint64(0x51)
+_LINK_SALT = np.uint64(0x61)
+_TRAIT_SALT = np.uint64(0x71)
 
 # What a mailing list adds to everybody's mail says nothing of the one who wrote it.
 _LIST_TAG = re.compile(r"\[[^\]]{1,40}\]\s*")
-_LIST_RULE = re.compile(r"\n[ \t]*[_-]{30,}[ \t]*\n")
+_LIST_RULE = re.compile(r"\n[ \t]{0,8}[_-]{30,200}[ \t]{0,8}\n")
 _FOOTER_CHARS = 700
 
 
 def without_list_footer(text: str) -> str:
     """Cut the footer of a mailing list: what follows a long rule close to the end of the text."""
-    start = max(0, len(text) - _FOOTER_CHARS)
-    rule = _LIST_RULE.search(text, start)
+    rule = _LIST_RULE.search(text, max(0, len(text) - _FOOTER_CHARS))
     return text[: rule.start()] if rule else text
 
 
@@ -82,14 +81,16 @@ class Reading:
     """The content view of one message, before it is reduced to buckets.
 
     Attributes:
-        families: words of text, subject, sender's name and hidden text.
+        words: words of subject, sender's name, hidden text and visible text, in that order.
+        families: (w,) which of these each word is of.
         hosts: organisations that the links lead to.
         host_keys: (h,) their hashes.
         traits: traits of form.
         trait_keys: (t,) their hashes.
     """
 
-    families: dict[str, Words]
+    words: Words
+    families: U8
     hosts: tuple[str, ...]
     host_keys: U64
     traits: tuple[str, ...]
@@ -116,86 +117,80 @@ class Reading:
         Args:
             weights: (CONTENT_BUCKETS,) of the words' expert.
             gain: sign and scale; the largest gain * weight come first, those above 0 only.
-            limit: how many at most.
+            limit: how many words, and how many hosts, at most.
         """
-        keys, pull, places = [], [], []
-        for family, salt, _ in _FAMILIES:
-            hashes = self.families[family].hashes
-            keys.append(hashes)
-            pull.append(weights[to_buckets(hashes, salt)])
-            places += [(family, len(hashes))]
-        joined, pulls = np.concatenate(keys), gain * np.concatenate(pull)
+        hashes = self.words.hashes
+        pulls = gain * weights[to_buckets(hashes ^ _SALTS[self.families])]
         found: dict[int, Named] = {}
-        for index in np.argsort(-pulls, kind="stable")[: limit * 8].tolist():
-            if pulls[index] <= 0 or len(found) == limit:
-                break
-            key = int(joined[index])
-            if key not in found:
-                found[key] = Named(*self._name(index, places), key)
-        return list(found.values()) + self._strong_hosts(weights, gain, limit)
-
-    def _name(self, index: int, places: list[tuple[str, int]]) -> tuple[str, str]:
-        for family, count in places:
-            if index < count:
-                return _KINDS[family], self.families[family][index]
-            index -= count
-        raise IndexError(index)
-
-    def _strong_hosts(
-        self, weights: NDArray[np.float32], gain: float, limit: int
-    ) -> list[Named]:
-        pulls = gain * weights[to_buckets(self.host_keys, _LINK_SALT)]
-        order = [i for i in np.argsort(-pulls).tolist() if pulls[i] > 0][:limit]
-        return [Named("link", self.hosts[i], int(self.host_keys[i])) for i in order]
+        for index in _leading(pulls, limit * 8):
+            key = int(hashes[index])
+            if key not in found and len(found) < limit:
+                found[key] = Named(_KINDS[self.families[index]], self.words[index], key)
+        pulls = gain * weights[to_buckets(self.host_keys ^ _LINK_SALT)]
+        hosts = [_named("link", self.hosts, self.host_keys, i) for i in _leading(pulls, limit)]
+        return [*found.values(), *hosts]
 
     def strongest_traits(
         self, weights: NDArray[np.float32], gain: float, limit: int
     ) -> list[Named]:
         """As `strongest`, for traits."""
         pulls = gain * weights[_trait_room(self.trait_keys)]
-        order = [i for i in np.argsort(-pulls).tolist() if pulls[i] > 0][:limit]
-        return [Named("trait", self.traits[i], int(self.trait_keys[i])) for i in order]
+        return [_named("trait", self.traits, self.trait_keys, i) for i in _leading(pulls, limit)]
 
     def _word_buckets(self, drop: np.uint64 | None) -> Buckets:
-        found = []
-        for family, salt, pair_salt in _FAMILIES:
-            hashes = self.families[family].hashes
-            if drop is not None:
-                hashes = hashes[hashes != drop]
-            found.append(to_buckets(hashes, salt))
-            if pair_salt is not None and len(hashes) > 1:
-                found.append(to_buckets(pair(hashes[:-1], hashes[1:]), pair_salt))
-        hosts = self.host_keys if drop is None else self.host_keys[self.host_keys != drop]
-        found.append(to_buckets(hosts, _LINK_SALT))
-        return sorted_unique(np.concatenate(found))
+        hashes, families, hosts = self.words.hashes, self.families, self.host_keys
+        if drop is not None:
+            kept = hashes != drop
+            hashes, families, hosts = hashes[kept], families[kept], hosts[hosts != drop]
+        before = families[:-1]
+        together = (before == families[1:]) & _HAS_PAIRS[before]
+        pairs = pair(hashes[:-1], hashes[1:]) ^ _PAIR_SALTS[before]
+        salted = (hashes ^ _SALTS[families], pairs[together], hosts ^ _LINK_SALT)
+        return sorted_unique(to_buckets(np.concatenate(salted)))
 
     def _gram_buckets(self, drop: np.uint64 | None) -> Buckets:
         """n-grams of the text's words, with one space between words, whatever stood there."""
-        words = self.families["text"]
-        return sorted_unique(to_buckets(words.grams(GRAM, GRAM_WORDS, drop), _GRAM_SALT, room=GRAM_ROOM))
+        first = int(np.searchsorted(self.families, _TEXT))
+        chosen: slice | NDArray[np.int64] = slice(first, first + GRAM_WORDS)
+        if drop is not None:
+            chosen = np.flatnonzero(self.words.hashes[chosen] != drop) + first
+        grams = self.words.grams(chosen, GRAM) ^ _GRAM_SALT
+        return sorted_unique(to_buckets(grams, room=GRAM_ROOM))
 
     def _trait_buckets(self, drop: np.uint64 | None) -> Buckets:
         keys = self.trait_keys if drop is None else self.trait_keys[self.trait_keys != drop]
         return sorted_unique(_trait_room(keys))
 
 
-
 def read_content(message: Message) -> Reading:
     """Read the content view of a parsed message."""
-    families = {
-        "text": words_of(without_list_footer(message.text[:TEXT_BYTES]), TEXT_BYTES),
-        "subject": words_of(_LIST_TAG.sub("", message.subject), SUBJECT_BYTES),
-        "name": words_of(message.sender.name, NAME_BYTES),
-        "hidden": words_of(message.hidden, HIDDEN_BYTES),
-    }
-    hosts = dict.fromkeys(organisation(link.host) for link in message.links if link.host)
+    texts = (
+        _LIST_TAG.sub("", message.subject[:SUBJECT_CHARS]),
+        message.sender.name[:NAME_CHARS],
+        message.hidden[:HIDDEN_CHARS],
+        without_list_footer(message.text[:TEXT_CHARS]),
+    )
+    words = words_of("\0".join([text.replace("\0", " ") for text in texts]))
+    ends = np.flatnonzero(np.frombuffer(words.data, dtype=np.uint8) == 0)
+    families = np.searchsorted(ends, words.starts).astype(np.uint8)
+    hosts = dict.fromkeys([organisation(link.host) for link in message.links if link.host])
     kept = tuple(hosts)[:LINKED_HOSTS]
-    traits = tuple(traits_of(message, families["text"]))
-    return Reading(families, kept, _host_keys(kept), traits, _trait_keys(traits))
+    traits = tuple(traits_of(message, words.part(int(np.searchsorted(families, _TEXT)))))
+    return Reading(words, families, kept, _host_keys(kept), traits, _trait_keys(traits))
+
+
+def _leading(pulls: NDArray[np.float32], limit: int) -> list[int]:
+    """Indices of the largest values above 0, the largest first."""
+    order = np.argsort(-pulls, kind="stable")[:limit].tolist()
+    return [index for index in order if pulls[index] > 0]
+
+
+def _named(kind: str, texts: tuple[str, ...], keys: U64, index: int) -> Named:
+    return Named(kind, texts[index], int(keys[index]))
 
 
 def _trait_room(keys: U64) -> Buckets:
-    return to_buckets(keys, _TRAIT_SALT, room=TRAIT_ROOM, bits=TRAIT_BITS)
+    return to_buckets(keys ^ _TRAIT_SALT, room=TRAIT_ROOM, bits=TRAIT_BITS)
 
 
 _TRAIT_KEYS: dict[str, int] = {}
@@ -215,4 +210,9 @@ def _trait_keys(traits: tuple[str, ...]) -> U64:
 
 
 def _host_keys(hosts: tuple[str, ...]) -> U64:
-    return np.array([hash_bytes(b"host " + h.encode("utf-8", "replace")) for h in hosts], np.uint64)
+    return np.array([_host_key(host) for host in hosts], dtype=np.uint64)
+
+
+@lru_cache(maxsize=4096)
+def _host_key(host: str) -> int:
+    return hash_bytes(b"host " + host[:80].encode("utf-8", "replace"))

@@ -62,7 +62,8 @@ def hash_spans(data: U8, starts: I64, ends: I64) -> U64:
     """
     up, down = _powers(MAX_BYTES)
     prefix = np.zeros(len(data) + 1, dtype=np.uint64)
-    np.cumsum((data.astype(np.uint64) + np.uint64(1)) * up[: len(data)], out=prefix[1:])
+    terms = up[: len(data)] * (data + np.uint64(1))
+    np.cumsum(terms, out=prefix[1:])
     hashes: U64 = (prefix[ends] - prefix[starts]) * down[starts]
     return hashes
 
@@ -82,22 +83,22 @@ def pair(first: U64, second: U64) -> U64:
     return mixed
 
 
-def to_buckets(hashes: U64, salt: int, *, room: int = 0, bits: int = BUCKET_BITS) -> U32:
-    """Take 64-bit hashes to buckets.
+def to_buckets(hashes: U64, *, room: int = 0, bits: int = BUCKET_BITS) -> U32:
+    """Take salted 64-bit hashes to buckets.
 
     Args:
-        hashes: (w,) hashes.
-        salt: keeps families of one room apart.
+        hashes: (w,) hashes, each XORed with its family's salt.
         room: first bucket of the room.
         bits: size of the room, as a power of two.
 
     Returns:
         (w,) buckets in room .. room + 2**bits - 1.
     """
-    mixed = (hashes ^ np.uint64(salt)) * _MIX
+    mixed = hashes * _MIX
     mixed ^= mixed >> _HALF
     mixed *= _SPREAD
-    buckets: U32 = (mixed >> np.uint64(64 - bits)).astype(np.uint32)
+    mixed >>= np.uint64(64 - bits)
+    buckets: U32 = mixed.astype(np.uint32)
     if room:
         buckets += np.uint32(room)
     return buckets

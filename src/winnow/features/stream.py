@@ -12,13 +12,14 @@ import re
 import numpy as np
 
 from winnow.evidence import Buckets
-from winnow.features.hashing import sorted_unique, to_buckets
+from winnow.features.hashing import BUCKET_BITS, sorted_unique
 from winnow.message import strip_envelope_line
 
 HEADER_BYTES = 3_000
 BODY_BYTES = 3_000
-_GRAM = 4
-_SALT = 0x51
+_SPREAD = np.uint32(0x9E3779B1)
+_FOLD = np.uint32(15)
+_TO_BUCKET = np.uint32(32 - BUCKET_BITS)
 # Verdicts of filters, ours among them: a model must not learn from another model's answer.
 _FOREIGN_VERDICT = re.compile(rb"^x-(?:spam|winnow)[^\n]*\n(?:[ \t][^\n]*\n)*", re.I | re.M)
 
@@ -37,11 +38,9 @@ def stream_buckets(raw: bytes) -> Buckets:
     if b"\nx-spam" in lowered or b"x-winnow" in lowered:
         head = _FOREIGN_VERDICT.sub(b"", head + b"\n")
     text = head[:HEADER_BYTES] + b"\n\n" + body[:BODY_BYTES]
-    signs = np.frombuffer(text, dtype=np.uint8).astype(np.uint64)
-    grams = signs[:-3].copy()
-    for offset in range(1, _GRAM):
-        grams |= signs[offset : len(signs) - 3 + offset] << np.uint64(8 * offset)
-    return sorted_unique(to_buckets(grams, _SALT)) if len(signs) >= _GRAM else _NONE
-
-
-_NONE = np.zeros(0, dtype=np.uint32)
+    grams = np.concatenate(
+        [np.frombuffer(text, "<u4", (len(text) - k) // 4, k) for k in range(4) if len(text) >= k + 4]
+        or [np.zeros(0, np.uint32)]
+    )
+    grams = (grams ^ (grams >> _FOLD)) * _SPREAD
+    return sorted_unique(grams >> _TO_BUCKET)

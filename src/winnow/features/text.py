@@ -21,6 +21,9 @@ INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-
 _UNSPACED = re.compile("([\u0e00-\u0eff\u1000-\u109f\u2e80-\u30ff\u3400-\u9fff\uac00-\ud7af])")
 
 
+_ALONE = 2  # class of signs that are words of their own
+
+
 def _sign_classes() -> U8:
     table = np.zeros(256, dtype=np.uint8)
     for byte in range(256):
@@ -29,7 +32,7 @@ def _sign_classes() -> U8:
         elif byte >= 0x80:
             table[byte] = 1
         elif chr(byte) in "$!%?":
-            table[byte] = 2
+            table[byte] = _ALONE
     return table
 
 
@@ -74,21 +77,21 @@ class Words:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def grams(self, length: int, limit: int, drop: np.uint64 | None = None) -> U64:
-        """n-grams of the words joined by single spaces, as packed bytes.
+    def part(self, first: int) -> Words:
+        """The words from an index on."""
+        return Words(self.data, self.starts[first:], self.ends[first:], self.hashes[first:])
+
+    def grams(self, chosen: I64 | slice, length: int) -> U64:
+        """n-grams of some of the words, joined by single spaces, as packed bytes.
 
         Args:
+            chosen: indices of the words, or a slice.
             length: bytes of one gram, at most 8.
-            limit: only so many words from the start.
-            drop: hash of a word to leave out.
 
         Returns:
             (m,) one integer per position; empty when the text is shorter than one gram.
         """
-        starts, ends = self.starts[:limit], self.ends[:limit]
-        if drop is not None:
-            kept = self.hashes[:limit] != drop
-            starts, ends = starts[kept], ends[kept]
+        starts, ends = self.starts[chosen], self.ends[chosen]
         lengths = ends - starts + 1
         total = int(lengths.sum())
         if total < length:
@@ -104,15 +107,15 @@ class Words:
         return grams
 
 
-def words_of(text: str, limit: int = MAX_BYTES) -> Words:
-    """Split text into words and hash them; text beyond `limit` bytes is left out."""
-    data = normalise(text).encode("utf-8", "replace")[: min(limit, MAX_BYTES)]
+def words_of(text: str) -> Words:
+    """Split text into words and hash them; what is beyond MAX_BYTES of UTF-8 is left out."""
+    data = normalise(text).encode("utf-8", "replace")[:MAX_BYTES]
     signs = np.frombuffer(data, dtype=np.uint8)
-    kind = _CLASS[signs]
-    padded = np.zeros(len(kind) + 2, dtype=np.uint8)
-    padded[1:-1] = kind
-    edge = (padded[1:] != padded[:-1]) | (padded[1:] == 2)
-    starts = np.flatnonzero(edge[:-1] & (kind != 0))
-    edge_after = (padded[1:] != padded[:-1]) | (padded[:-1] == 2)
-    ends = np.flatnonzero(edge_after[1:] & (kind != 0)) + 1
+    kind = np.zeros(len(signs) + 2, dtype=np.uint8)
+    np.take(_CLASS, signs, out=kind[1:-1])
+    change = kind[1:] != kind[:-1]
+    alone = kind == _ALONE
+    inside = kind[1:-1] != 0
+    starts = np.flatnonzero((change[:-1] | alone[1:-1]) & inside)
+    ends = np.flatnonzero((change[1:] | alone[1:-1]) & inside) + 1
     return Words(data, starts, ends, hash_spans(_SHAPE[signs], starts, ends))
