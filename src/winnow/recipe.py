@@ -26,7 +26,7 @@ from winnow.runtime import EXPERTS, Reflex, reflex_of, sigmoid, tensors_of
 from winnow.store import Store
 from winnow.training.dataset import Dataset, DatasetBuilder
 from winnow.training.metrics import Scored, summarize
-from winnow.training.train import VIEWS, Options, Trained, train
+from winnow.training.train import VIEWS, Options, Trained, Unseen, train
 from winnow.verdict import Label
 
 Progress = Callable[[str, int, int | None], None]
@@ -114,7 +114,12 @@ def _add_corrections(builder: DatasetBuilder, store: Store) -> int:
 
 
 def make(
-    gathered: Gathered, out: Path, options: Options, *, progress: Progress = _silent
+    gathered: Gathered,
+    out: Path,
+    options: Options,
+    *,
+    unseen: Unseen | None = None,
+    progress: Progress = _silent,
 ) -> tuple[Artifact, Trained, dict[str, Any]]:
     """Train and write an artifact.
 
@@ -126,7 +131,7 @@ def make(
         ArtifactError: it cannot be written.
     """
     start = time.process_time()
-    trained = train(gathered.dataset, options, progress)
+    trained = train(gathered.dataset, options, progress, unseen=unseen)
     seconds = time.process_time() - start
     dataset = gathered.dataset
     held_out = figures_of(

@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from winnow.policy.patterns import MAX_GLOBS, AddressTable, Glob, address_pattern
@@ -19,6 +19,9 @@ def find(address: str, *patterns: str) -> str | None:
 
 
 @given(st.text("ab*", min_size=1, max_size=8), st.text("ab", max_size=8))
+@example("a*a", "a")
+@example("*ab*ba*", "abab")
+@example("*ab*ba*", "abaa")
 def test_a_glob_matches_what_its_regular_expression_matches(pattern: str, text: str):
     """The linear matcher agrees with the oracle that backtracks."""
     if "**" in pattern:

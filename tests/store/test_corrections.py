@@ -43,6 +43,15 @@ def test_the_active_row_of_a_message(tmp_path: Path):
         assert [(r.seq, r.kind, r.of_seq) for r in rows] == [(3, "retract", 1), (4, "learn", None)]
 
 
+def test_of_two_active_rows_the_later_counts(tmp_path: Path):
+    """Should a message ever be learnt twice, both can be taken back, one after the other."""
+    with opened(tmp_path / "w.db") as store, store.correction() as log:
+        first, second = append(log), append(log, label=Label.HAM)
+        assert log.active("ab12").seq == second
+        append(log, kind="retract", of_seq=second)
+        assert log.active("ab12").seq == first
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -133,12 +133,19 @@ def test_a_correction_is_all_or_nothing(store: Store):
             append(log)
             append(log, label="maybe")
 
-    pytest.raises(KeyError, ours)
-    pytest.raises(StoreError, of_sqlite)
+    with pytest.raises(KeyError):
+        ours()
+    with pytest.raises(StoreError, match="constraint"):
+        of_sqlite()
     assert store.corrections() == []
     with store.correction() as log:
         append(log)
     assert len(store.corrections()) == 1
+
+
+def test_a_correction_is_on_the_disk_when_the_block_ends(store: Store):
+    """Even a power cut does not take the owner's word back (2 is FULL)."""
+    assert store._corrector.execute("PRAGMA synchronous").fetchone()[0] == 2
 
 
 def test_the_latest_correction_is_seen_across_connections(store: Store, path: Path):

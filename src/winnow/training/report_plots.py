@@ -39,7 +39,7 @@ from winnow.training.report_svg import (
 )
 
 _WIDTH, _HEIGHT = 440.0, 330.0
-_FRAME = Frame(left=46, top=34, right=428, bottom=282)
+_FRAME = Frame(left=46, top=34, right=418, bottom=282)
 _ROC_FLOORS = (99.0, 98.0, 95.0, 90.0, 80.0, 50.0, 0.0)
 _ROC_LOW_PERCENT = 0.01
 _ZERO_GAP = 44.0  # a logarithmic axis has no zero: it gets a place of its own at the left

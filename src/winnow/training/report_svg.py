@@ -76,11 +76,11 @@ def decades(low: float, high: float) -> list[tuple[float, str]]:
 
 
 def round_ticks(high: float, most: int = 5) -> list[float]:
-    """Return at most `most` + 1 round numbers from 0 that reach over `high`."""
-    step = 10.0 ** math.floor(math.log10(high / most)) if high > 0 else 1.0
+    """Return 2 to `most` + 1 round whole numbers from 0 that reach `high` or just over it."""
+    step = 1.0
     while math.ceil(high / step) > most:
-        step *= 2.5 if f"{step:e}".startswith("2") else 2
-    return [step * n for n in range(math.ceil(high / step) + 1)] if high > 0 else [0.0, 1.0]
+        step *= 2.5 if f"{step:e}".startswith("2") else 2  # 1, 2, 5, 10, 20, 50 ...
+    return [step * n for n in range(max(1, math.ceil(high / step)) + 1)]
 
 
 def count(number: float) -> str:

@@ -90,7 +90,8 @@ def bins_table(scored: Scored) -> str:
     """Return the numbers behind the reliability plot, folded away."""
     rows = "".join(
         f'<tr><td class="number">{n / CALIBRATION_BINS:.2f}&ndash;'
-        f'{(n + 1) / CALIBRATION_BINS:.2f}</td><td class="number">{found.count:,}</td><td class="number">{found.mean:.3f}</td>'
+        f"{(n + 1) / CALIBRATION_BINS:.2f}</td>"
+        f'<td class="number">{found.count:,}</td><td class="number">{found.mean:.3f}</td>'
         f'<td class="number">{100 * found.spam / found.count:.1f}</td></tr>'
         for n, found in enumerate(calibration_bins(scored))
         if found.count
