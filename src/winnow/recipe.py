@@ -196,6 +196,11 @@ def load(path: Path) -> tuple[Artifact, Reflex]:
     return artifact, reflex
 
 
+def blank() -> Reflex:
+    """Return a reflex that has learnt nothing."""
+    return Reflex.blank(CONTENT_BUCKETS, STREAM_BUCKETS)
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluated:
     """Answers for one corpus under one protocol.
