@@ -151,8 +151,13 @@ def _card(results: list[dict[str, Any]]) -> str:
 
 def _row(figures: dict[str, Any]) -> str:
     shown = (
-        "n_ham", "n_spam", "ham_at_0.5_percent", "ham_at_0.9_percent",
-        "spam_missed_at_0.5_percent", "spam_missed_at_0.9_percent", "one_minus_roca_percent",
+        "n_ham",
+        "n_spam",
+        "ham_at_0.5_percent",
+        "ham_at_0.9_percent",
+        "spam_missed_at_0.5_percent",
+        "spam_missed_at_0.9_percent",
+        "one_minus_roca_percent",
         "precision_at_0.9_percent",
     )
     cells = [_cell(figures[key]) for key in shown]

@@ -41,7 +41,7 @@ _NO_ENVELOPE = Envelope()
 
 
 def default_store_path() -> Path:
-    """Return where corrections and verdicts are kept: WINNOW_STORE, else the user's state folder."""
+    """Return where corrections and verdicts are kept: WINNOW_STORE, else the state folder."""
     named = os.environ.get("WINNOW_STORE")
     if named:
         return Path(named)
@@ -49,7 +49,9 @@ def default_store_path() -> Path:
     return Path(state) / "winnow" / "winnow.db"
 
 
-def read_evidence(raw: bytes, *, size_bytes: int | None = None) -> tuple[Message, Reading, Evidence]:
+def read_evidence(
+    raw: bytes, *, size_bytes: int | None = None
+) -> tuple[Message, Reading, Evidence]:
     """Bytes -> Message -> Features, the one way for training and for serving."""
     message = parse(raw, size_bytes=size_bytes)
     reading = read_content(message)

@@ -1,8 +1,8 @@
 """The offline sentence: corpus -> evidence -> weights -> artifact; and the ways to judge them.
 
-    gather      corpora -> dataset
-    make        dataset -> artifact
-    evaluate    dataset or stream -> what a user would have seen
+gather      corpora -> dataset
+make        dataset -> artifact
+evaluate    dataset or stream -> what a user would have seen
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def gather(
     for example in unique:
         if example.label is None:
             raise InputError(
-                f"{example.source}: {example.id} has no label; a corpus needs an index.tsv, or name "
-                "the mail with --spam and --ham."
+                f"{example.source}: {example.id} has no label; a corpus needs an index.tsv, or "
+                "name the mail with --spam and --ham."
             )
         _, _, evidence = read_evidence(example.raw, size_bytes=example.size_bytes)
         builder.add(
@@ -222,7 +222,12 @@ def apply_model(dataset: Dataset, reflex: Reflex, *, corpus: str, view: str) -> 
 
 
 def split(
-    dataset: Dataset, options: Options, *, corpus: str, part: float = 0.7, progress: Progress = _silent
+    dataset: Dataset,
+    options: Options,
+    *,
+    corpus: str,
+    part: float = 0.7,
+    progress: Progress = _silent,
 ) -> Evaluated:
     """Train on a random part of a corpus and answer the rest."""
     order = np.random.default_rng(options.seed).permutation(len(dataset))
@@ -255,9 +260,7 @@ def leave_one_out(
     reflex = train(subset(dataset, members), options, progress).reflex
     tested = np.flatnonzero(dataset.sources == left).tolist()
     name = dataset.names[left]
-    return _judge(
-        dataset, reflex, tested, corpus=name, protocol="leave-one-out", view=options.view
-    )
+    return _judge(dataset, reflex, tested, corpus=name, protocol="leave-one-out", view=options.view)
 
 
 def online(

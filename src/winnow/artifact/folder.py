@@ -106,7 +106,9 @@ def write_artifact(
         "stages": ["reflex"],
         "files": {n: {"bytes": len(d), "sha256": _sum(d)} for n, d in files.items()},
         "training": dict(training),
-        "history": [{"step": "train", "version": version, "bytes": len(files["reflex.safetensors"])}],
+        "history": [
+            {"step": "train", "version": version, "bytes": len(files["reflex.safetensors"])}
+        ],
     }
     files[_MANIFEST] = _json_bytes(manifest)
     _place(path, files)
@@ -148,15 +150,21 @@ def read_artifact(path: Path) -> Artifact:
         raise ArtifactError(f"no model at {path}; `winnow train --out {path} …` makes one.")
     manifest = _read_json(path, _MANIFEST)
     if manifest.get("kind") != KIND:
-        raise ArtifactError(f"{path} is not a Winnow model: its manifest.json is of something else.")
+        raise ArtifactError(
+            f"{path} is not a Winnow model: its manifest.json is of something else."
+        )
     schema = manifest.get("schema")
     if schema != SCHEMA:
         newer = isinstance(schema, int) and schema > SCHEMA
         todo = "use a newer Winnow" if newer else "train it again with this Winnow"
         raise ArtifactError(f"{path} has schema {schema!r}, this Winnow reads {SCHEMA}; {todo}.")
     listed = manifest.get("files")
-    if not isinstance(listed, dict) or not {"reflex.safetensors", "calibration.json"} <= set(listed):
-        raise ArtifactError(f"{path}: manifest.json does not list the model's files; copy it again.")
+    if not isinstance(listed, dict) or not {"reflex.safetensors", "calibration.json"} <= set(
+        listed
+    ):
+        raise ArtifactError(
+            f"{path}: manifest.json does not list the model's files; copy it again."
+        )
     data = {name: _read_checked(path, name, entry) for name, entry in listed.items()}
     calibration = _parse_json(path, "calibration.json", data["calibration.json"])
     digest = _sum(data["reflex.safetensors"] + data["calibration.json"])[:8]
@@ -195,7 +203,9 @@ def _parse_json(path: Path, name: str, data: bytes) -> dict[str, Any]:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path}: {name} is damaged (no JSON); copy or train it again.") from error
+        raise ArtifactError(
+            f"{path}: {name} is damaged (no JSON); copy or train it again."
+        ) from error
     if not isinstance(value, dict):
         raise ArtifactError(f"{path}: {name} holds no JSON object; it is not one of Winnow's.")
     return value

@@ -28,11 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="messages, folders, Maildirs, mboxes, archives, or - for standard input",
     )
-    parser.add_argument("--model", type=Path, metavar="DIR", help="model (default: the one shipped)")
-    parser.add_argument("--rules", type=Path, metavar="FILE", help="rule file (default: 0.9, 0.5)")
     parser.add_argument(
-        "--store", type=Path, metavar="FILE", help="store whose corrections count"
+        "--model", type=Path, metavar="DIR", help="model (default: the one shipped)"
     )
+    parser.add_argument("--rules", type=Path, metavar="FILE", help="rule file (default: 0.9, 0.5)")
+    parser.add_argument("--store", type=Path, metavar="FILE", help="store whose corrections count")
     parser.add_argument("--no-store", action="store_true", help="answer without any corrections")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 

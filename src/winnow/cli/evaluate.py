@@ -21,7 +21,9 @@ HELP = "measure a model, or a way of training, on labelled mail"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `evaluate`."""
     add_labelled(parser)
-    parser.add_argument("--model", type=Path, metavar="DIR", help="model (default: the one shipped)")
+    parser.add_argument(
+        "--model", type=Path, metavar="DIR", help="model (default: the one shipped)"
+    )
     parser.add_argument(
         "--protocol",
         choices=("apply", "split", "leave-one-out", "online"),
@@ -45,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave-one-out: a corpus that is never trained on; may be repeated",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON list of objects")
-    parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a report with plots")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE.html", help="write a report with plots"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -98,9 +102,7 @@ def _split(args: argparse.Namespace, corpora: list[Corpus], progress: Progress) 
         dataset = recipe.gather(group, progress=progress).dataset
         for seed in range(args.seed, args.seed + args.seeds):
             options = Options(view=args.view, seed=seed)
-            found.append(
-                recipe.split(dataset, options, corpus=_name(group), progress=progress)
-            )
+            found.append(recipe.split(dataset, options, corpus=_name(group), progress=progress))
     return found
 
 

@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="PATH",
             help="take back what was learnt of them" if name == "forget" else f"they are {name}",
         )
-    parser.add_argument("--model", type=Path, metavar="DIR", help="model (default: the one shipped)")
+    parser.add_argument(
+        "--model", type=Path, metavar="DIR", help="model (default: the one shipped)"
+    )
     parser.add_argument("--store", type=Path, metavar="FILE", help="where corrections are kept")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 

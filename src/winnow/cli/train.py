@@ -72,4 +72,6 @@ def _print(label: str, record: dict[str, Any], held_out: dict[str, Any]) -> None
             f"ECE {held_out['ece_percent']:.2f}%"
         )
     seconds = record["cpu_seconds"]
-    print(f"  cost {seconds['reading']:.1f} s reading and {seconds['training']:.1f} s training (CPU)")
+    print(
+        f"  cost {seconds['reading']:.1f} s reading and {seconds['training']:.1f} s training (CPU)"
+    )

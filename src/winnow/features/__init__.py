@@ -6,4 +6,12 @@ from winnow.features.hashing import CONTENT_BUCKETS, STREAM_BUCKETS
 from winnow.features.reasons import explain_answer
 from winnow.features.stream import stream_buckets
 
-__all__ = ["CONTENT_BUCKETS", "STREAM_BUCKETS", "Reading", "explain_answer", "fingerprint", "read_content", "stream_buckets"]
+__all__ = [
+    "CONTENT_BUCKETS",
+    "STREAM_BUCKETS",
+    "Reading",
+    "explain_answer",
+    "fingerprint",
+    "read_content",
+    "stream_buckets",
+]

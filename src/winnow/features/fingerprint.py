@@ -34,8 +34,10 @@ def _probe() -> Message:
         recipients=("you@example.org",),
         text="Dear you@example.org,\nclick here! h\u00e9 \u4f60\u597d V I A G R A \u0430bc 50% off\n> q",
         hidden="good words",
-        links=(Link("http://1.2.3.4/x", "1.2.3.4", "www.bank.example"),
-               Link("https://bit.ly/x", "bit.ly", "")),
+        links=(
+            Link("http://1.2.3.4/x", "1.2.3.4", "www.bank.example"),
+            Link("https://bit.ly/x", "bit.ly", ""),
+        ),
         attachments=(Attachment("application/zip", "a.zip", 10),),
         marks=frozenset({"html", "images", "hidden text"}),
         size_bytes=1000,

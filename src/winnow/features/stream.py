@@ -39,7 +39,11 @@ def stream_buckets(raw: bytes) -> Buckets:
         head = _FOREIGN_VERDICT.sub(b"", head + b"\n")
     text = head[:HEADER_BYTES] + b"\n\n" + body[:BODY_BYTES]
     grams = np.concatenate(
-        [np.frombuffer(text, "<u4", (len(text) - k) // 4, k) for k in range(4) if len(text) >= k + 4]
+        [
+            np.frombuffer(text, "<u4", (len(text) - k) // 4, k)
+            for k in range(4)
+            if len(text) >= k + 4
+        ]
         or [np.zeros(0, np.uint32)]
     )
     grams = (grams ^ (grams >> _FOLD)) * _SPREAD

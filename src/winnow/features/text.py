@@ -16,8 +16,10 @@ import numpy as np
 from winnow.features.hashing import I64, MAX_BYTES, U8, U64, hash_spans
 
 # Zero-width and bidirectional marks, soft hyphen, variation selectors: invisible inside words.
-INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e"
-                       "\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]")
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]"
+)
 _UNSPACED = re.compile("([\u0e00-\u0eff\u1000-\u109f\u2e80-\u30ff\u3400-\u9fff\uac00-\ud7af])")
 
 
@@ -27,9 +29,7 @@ _ALONE = 2  # class of signs that are words of their own
 def _sign_classes() -> U8:
     table = np.zeros(256, dtype=np.uint8)
     for byte in range(256):
-        if chr(byte).isascii() and chr(byte).isalnum():
-            table[byte] = 1
-        elif byte >= 0x80:
+        if (chr(byte).isascii() and chr(byte).isalnum()) or byte >= 0x80:
             table[byte] = 1
         elif chr(byte) in "$!%?":
             table[byte] = _ALONE
@@ -101,7 +101,7 @@ class Words:
         joined = np.frombuffer(self.data + b" ", dtype=np.uint8)[source]
         joined = _SHAPE[joined].astype(np.uint64)
         joined[offsets + lengths - 1] = 32
-        grams = joined[: total - length + 1].copy()
+        grams: U64 = joined[: total - length + 1].copy()
         for offset in range(1, length):
             grams |= joined[offset : total - length + 1 + offset] << np.uint64(8 * offset)
         return grams

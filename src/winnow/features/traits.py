@@ -28,8 +28,10 @@ _DKIM_DOMAIN = re.compile(r"[;\s]d\s*=\s*([A-Za-z0-9._-]+)")
 _AT_DOMAIN = re.compile(r"@([A-Za-z0-9.-]+)")
 _NAME_WORD = re.compile(r"[a-z0-9]{3,}")
 _ROBOT = re.compile(r"no-?_?reply|do-?not-?reply|mailer-daemon|postmaster|bounce|notif|alert|auto")
-_ROLE = re.compile(r"info|support|admin|service|sales|news|contact|help|team|office|account|billing"
-                   r"|security|customer|offer|deal|promo|market")
+_ROLE = re.compile(
+    r"info|support|admin|service|sales|news|contact|help|team|office|account|billing"
+    r"|security|customer|offer|deal|promo|market"
+)
 _MONEY = ("$", "€", "£", "¥", " usd", " eur", " gbp", "dollar", "million")
 _CODE_AT_END = re.compile(r"\s[a-z0-9]*\d[a-z0-9]{4,}$", re.IGNORECASE)
 _SCRIPTS = (
@@ -41,10 +43,30 @@ _SCRIPTS = (
 _MIXED_SCRIPT = re.compile("[a-zA-Z][\u0370-\u052f]|[\u0370-\u052f][a-zA-Z]")
 _EMOJI = re.compile("[\u2600-\u27bf\U0001f300-\U0001faff]")
 _SAMPLE = 6_000
-_PROGRAMS = frozenset("exe scr com bat cmd js jse vbs wsf hta jar msi lnk iso img ps1 apk".split())
-_ARCHIVES = frozenset("zip rar 7z gz tar ace cab arj xz".split())
-_MACROS = frozenset("docm xlsm pptm xlsb dotm one".split())
-_PAGES = frozenset("html htm shtml xhtml svg".split())
+_PROGRAMS = frozenset(
+    [
+        "exe",
+        "scr",
+        "com",
+        "bat",
+        "cmd",
+        "js",
+        "jse",
+        "vbs",
+        "wsf",
+        "hta",
+        "jar",
+        "msi",
+        "lnk",
+        "iso",
+        "img",
+        "ps1",
+        "apk",
+    ]
+)
+_ARCHIVES = frozenset(["zip", "rar", "7z", "gz", "tar", "ace", "cab", "arj", "xz"])
+_MACROS = frozenset(["docm", "xlsm", "pptm", "xlsb", "dotm", "one"])
+_PAGES = frozenset(["html", "htm", "shtml", "xhtml", "svg"])
 
 _ATTACHED = {
     "program": _PROGRAMS,
@@ -177,9 +199,8 @@ def _envelope(message: Message) -> Iterator[str]:
     if return_path is not None:
         bounce = _AT_DOMAIN.search(return_path)
         yield f"return path: {_relation(domain, bounce[1].lower() if bounce else '')}"
-    if message.reply_to.address:
-        if is_free_mail(message.reply_to.domain) and not is_free_mail(domain):
-            yield "replies go: to free mail"
+    if is_free_mail(message.reply_to.domain) and not is_free_mail(domain):
+        yield "replies go: to free mail"
 
 
 def _signs_for(message: Message) -> bool:

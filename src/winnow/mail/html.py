@@ -16,11 +16,61 @@ from winnow.message import Link
 
 _TAG = re.compile(r"<(?:(!--)|(/?)([a-zA-Z][a-zA-Z0-9:]{0,20})([^>]*)>?|[!?][^>]*>?)")
 _BLOCK = frozenset(
-    "address article blockquote body br center dd div dl dt footer form h1 h2 h3 h4 h5 h6 header hr"
-    " html li ol option p pre section select table tbody thead tr ul title".split()
+    [
+        "address",
+        "article",
+        "blockquote",
+        "body",
+        "br",
+        "center",
+        "dd",
+        "div",
+        "dl",
+        "dt",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hr",
+        "html",
+        "li",
+        "ol",
+        "option",
+        "p",
+        "pre",
+        "section",
+        "select",
+        "table",
+        "tbody",
+        "thead",
+        "tr",
+        "ul",
+        "title",
+    ]
 )
 _CELL = frozenset({"td", "th", "img", "input", "label", "button"})
-_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+_VOID = frozenset(
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "source",
+        "track",
+        "wbr",
+    ]
+)
 _DROPPED = frozenset({"style", "script", "noscript", "textarea", "xml", "svg"})
 _HIDING = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|opacity\s*:\s*0(?![.\d])"

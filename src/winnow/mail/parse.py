@@ -32,7 +32,9 @@ _NOBODY = Address("", "")
 _DEFAULT_LIMITS = Limits()
 
 
-def parse(raw: bytes, limits: Limits = _DEFAULT_LIMITS, *, size_bytes: int | None = None) -> Message:
+def parse(
+    raw: bytes, limits: Limits = _DEFAULT_LIMITS, *, size_bytes: int | None = None
+) -> Message:
     """Parse a message; any bytes give a message.
 
     Args:

@@ -167,7 +167,8 @@ class Reflex:
         combined = self.combiner.log_odds(scores) - undone.intercept
         shift = INTERCEPT_RATE * (target - sigmoid(combined))
         moved = sum(
-            g * ONLINE_RATE * e for g, e, a in zip(self.combiner.gains, errors, arrays, strict=True)
+            g * ONLINE_RATE * e
+            for g, e, a in zip(self.combiner.gains, errors, arrays, strict=True)
             if len(a)
         )
         factor = _insistence(combined + shift, moved, spam) if insist else 1.0

@@ -36,4 +36,5 @@ def importance(
     if even_classes and spam.any() and not spam.all():
         for label in (False, True):
             weights[spam == label] /= weights[spam == label].sum()
-    return weights * (len(spam) / weights.sum())
+    result: F64 = weights * (len(spam) / weights.sum())
+    return result

@@ -164,7 +164,10 @@ def combine(dataset: Dataset, unseen: Unseen, options: Options) -> Combiner:
 
 
 def score_rows(
-    dataset: Dataset, members: I64, weights: dict[str, NDArray[np.float32]], biases: dict[str, float]
+    dataset: Dataset,
+    members: I64,
+    weights: dict[str, NDArray[np.float32]],
+    biases: dict[str, float],
 ) -> F64:
     """Score messages with each expert, (m,) -> (m, 4); absent experts score 0."""
     scores = np.zeros((len(members), len(EXPERTS)))
@@ -224,7 +227,11 @@ def _calibration_weights(dataset: Dataset, members: I64, options: Options) -> F6
 
 
 def _experts(
-    dataset: Dataset, members: I64, names: tuple[str, ...], options: Options, progress: Callable[[int], None]
+    dataset: Dataset,
+    members: I64,
+    names: tuple[str, ...],
+    options: Options,
+    progress: Callable[[int], None],
 ) -> tuple[dict[str, NDArray[np.float32]], dict[str, float]]:
     counts = importance(
         dataset.spam[members], dataset.sources[members], even_classes=len(dataset.names) > 1
