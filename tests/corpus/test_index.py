@@ -60,6 +60,8 @@ def test_only_id_and_label_are_needed() -> None:
         (b"\tham\t1\t\t", "cannot be an id"),
         (b"../../etc/passwd\tham\t1\t\t", "cannot be an id"),
         (b"..\tham\t1\t\t", "cannot be an id"),
+        (b"a/b\tham\t1\t\t", "cannot be an id"),
+        (b"/etc/passwd\tham\t1\t\t", "cannot be an id"),
         (b"a\\b\tham\t1\t\t", "cannot be an id"),
         (b"a\x1b[2J\tham\t1\t\t", "cannot be shown"),
         (b"a\xff\tham\t1\t\t", "not UTF-8"),

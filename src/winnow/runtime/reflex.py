@@ -97,7 +97,7 @@ INTERCEPT_RATE = 0.05
 # A correction is repeated until its message is answered on the right side by this much log-odds,
 # but never moves the answer by more than LARGEST_MOVE: one voice must not rewrite the model.
 MARGIN = 1.0
-LARGEST_MOVE = 8.0
+LARGEST_MOVE = 14.0
 
 
 class Reflex:
