@@ -5,6 +5,7 @@ Plain frozen values. All text is decoded; all lists are bounded by the limits of
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -95,9 +96,13 @@ class Message:
         return next((value for key, value in self.headers if key == name), None)
 
 
+# "From a@b Sun Nov 28 21:36:46 2004": a line of text may begin with "From ", but holds no time.
+_ENVELOPE_LINE = re.compile(rb">?From \S{1,320}[^\n]{0,80}\d\d:\d\d[^\n]{0,80}\n")
+
+
 def strip_envelope_line(raw: bytes) -> bytes:
     """Drop an mbox "From " line (and ">From ") and blank lines before the first header."""
     data = raw.lstrip(b"\r\n")
-    while data.startswith((b"From ", b">From ")):
-        data = data.partition(b"\n")[2]
+    while found := _ENVELOPE_LINE.match(data):
+        data = data[found.end() :]
     return data

@@ -60,6 +60,7 @@ UNMIRRORED_TESTS: frozenset[str] = frozenset(
         "policy/test_cli_rule.py",
         "policy/test_rules_page.py",
         "store/test_processes.py",
+        "store/test_store_page.py",
     }
 )
 

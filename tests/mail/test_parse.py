@@ -61,6 +61,10 @@ def test_headers_without_a_blank_line_and_text_without_headers() -> None:
     """Old corpora have both; neither loses its text."""
     enron = parse(b"Subject: hello there\nthe body , begins at once\n")
     assert (enron.subject, enron.text.strip()) == ("hello there", "the body , begins at once")
+    forwarded = parse(b"Subject: fw\nsee below\nto : them\nsubject : it\n")
+    assert "see below" in forwarded.text
+    assert parse(b"From 5 to 2 only\n").text.strip() == "From 5 to 2 only"
+    assert parse(b"From a@b.example Sun Nov 28 21:36:46 2004\nSubject: x\n\ny").subject == "x"
     sms = parse(b"URGENT: you won a prize")
     assert sms.text == "URGENT: you won a prize"
 

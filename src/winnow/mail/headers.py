@@ -16,10 +16,11 @@ from winnow.message import Address
 
 Headers = tuple[tuple[str, str], ...]
 
-_FIELD = re.compile(r"^([!-9;-~]{1,80})[ \t]*:(.*)$", re.MULTILINE)
+# No blank before the colon: RFC 5322 allows none, and "to : them" is tokenised text.
+_FIELD = re.compile(r"^([!-9;-~]{1,80}):(.*)$", re.MULTILINE)
 _KNOWN = re.compile(
     r"(?:from|to|cc|bcc|subject|date|received|message-id|mime-version|return-path|reply-to|sender"
-    r"|content-[a-z-]+|delivered-to|x-[a-z-]+|list-[a-z-]+|in-reply-to|references|status)[ \t]*:",
+    r"|content-[a-z-]+|delivered-to|x-[a-z-]+|list-[a-z-]+|in-reply-to|references|status):",
     re.IGNORECASE,
 )
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
