@@ -176,7 +176,7 @@ def read_artifact(path: Path) -> Artifact:
         todo = "use a newer Winnow" if newer else "train it again with this Winnow"
         raise ArtifactError(f"{path} has schema {schema!r}, this Winnow reads {SCHEMA}; {todo}.")
     listed = manifest.get("files")
-    if not isinstance(listed, dict) or not _REQUIRED <= set(listed):
+    if not isinstance(listed, dict) or not set(listed) >= _REQUIRED:
         raise ArtifactError(
             f"{path}: manifest.json does not list the model's files; copy it again."
         )
