@@ -117,7 +117,7 @@ class Reading:
         Args:
             weights: (CONTENT_BUCKETS,) of the words' expert.
             gain: sign and scale; the largest gain * weight come first, those above 0 only.
-            limit: how many words at most; half as many hosts.
+            limit: how many words, and how many hosts, at most.
         """
         hashes = self.words.hashes
         pulls = gain * weights[to_buckets(hashes ^ _SALTS[self.families])]
@@ -127,8 +127,7 @@ class Reading:
             if key not in found and len(found) < limit:
                 found[key] = Named(_KINDS[self.families[index]], self.words[index], key)
         pulls = gain * weights[to_buckets(self.host_keys ^ _LINK_SALT)]
-        leading = _leading(pulls, (limit + 1) // 2)
-        hosts = [_named("link", self.hosts, self.host_keys, i) for i in leading]
+        hosts = [_named("link", self.hosts, self.host_keys, i) for i in _leading(pulls, limit)]
         return [*found.values(), *hosts]
 
     def strongest_traits(
