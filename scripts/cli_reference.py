@@ -13,7 +13,6 @@ from pathlib import Path
 
 from winnow.cli import build_parser
 
-BAR = r"\|"  # a bar that ends no cell, in code as well (GitHub's Markdown)
 HEAD = """\
 # Command line
 
@@ -21,69 +20,62 @@ Every verb and option, made by `make docs` from the program itself. `winnow VERB
 same. Exit status: 0 when the verb did its work, 2 on unusable input, with a sentence on standard
 error, 130 when interrupted.
 """
+BAR = r"\|"  # a bar that ends no cell, in code as well (GitHub's Markdown)
 
 
 def reference() -> str:
     """Return the page."""
-    sections = [section(name, parser) for name, parser in verbs(build_parser())]
+    sections = [section(*verb) for verb in verbs(build_parser(), "winnow", "")]
     return "\n".join([HEAD, *sections])
 
 
 def verbs(
-    parser: argparse.ArgumentParser, above: str = "winnow"
-) -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Yield (full name, parser) of every verb that does something, "winnow rule test" too."""
-    found = False
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for name, verb in action.choices.items():
-                found = True
-                yield from verbs(verb, f"{above} {name}")
-    if not found:
-        yield above, parser
+    parser: argparse.ArgumentParser, name: str, told: str
+) -> Iterator[tuple[argparse.ArgumentParser, str, str]]:
+    """Yield parser, full name and help of every verb that does something, "winnow rule test" too.
+
+    Args:
+        parser: where to begin.
+        name: what was written to get there.
+        told: its help.
+    """
+    below = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    if not below:
+        yield parser, name, told
+    for action in below:
+        helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
+        for verb, its_parser in action.choices.items():
+            yield from verbs(its_parser, f"{name} {verb}", helps[verb])
 
 
-def section(name: str, parser: argparse.ArgumentParser) -> str:
+def section(parser: argparse.ArgumentParser, name: str, told: str) -> str:
     """Return the part of the page on one verb."""
     actions = [action for action in parser._actions if action.dest != "help"]
-    operands = [operand(action) for action in actions if not action.option_strings]
-    lines = [f"## {name}", "", f"{sentence(parser.description)}", ""]
+    operands = [written(action) for action in actions if not action.option_strings]
+    lines = [f"## {name}", "", f"{told[:1].upper()}{told[1:]}.", ""]
     lines += [f"`{' '.join([name, '[OPTIONS]', *operands])}`", ""]
-    lines += ["| argument | default | meaning |", "|---|---|---|"]
+    lines += ["| argument | meaning |", "|---|---|"]
     lines += [row(action, parser) for action in actions]
     return "\n".join([*lines, ""])
 
 
-def sentence(text: str | None) -> str:
-    """Return a help text as a sentence."""
-    text = text or ""
-    return f"{text[:1].upper()}{text[1:]}."
-
-
-def operand(action: argparse.Action) -> str:
-    """Return how an argument without a name is written, as "[PATH ...]"."""
-    name = str(action.metavar or action.dest)
-    return {"*": f"[{name} ...]", "+": f"{name} ...", "?": f"[{name}]"}.get(str(action.nargs), name)
-
-
-def value(action: argparse.Action) -> str:
-    """Return what follows an option, as "FILE" or "a|b"; "" for a switch."""
+def written(action: argparse.Action) -> str:
+    """Return how a value is written, as "[PATH ...]", "a|b" or, of a switch, ""."""
     if action.nargs == 0:
         return ""
-    name = "|".join(map(str, action.choices)) if action.choices else ""
-    name = str(action.metavar or name or action.dest.upper())
-    return {"+": f"{name} ...", "*": f"[{name} ...]"}.get(str(action.nargs), name)
+    choices = "|".join(map(str, action.choices or ()))
+    name = str(action.metavar or choices or action.dest.upper())
+    return {"*": f"[{name} ...]", "+": f"{name} ...", "?": f"[{name}]"}.get(str(action.nargs), name)
 
 
 def row(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
     """Return the line of the table on one argument."""
-    names = [f"{option} {value(action)}".rstrip() for option in action.option_strings]
-    shown = ", ".join(f"`{name}`" for name in names or [operand(action)])
-    default = "required" if action.required and action.option_strings else ""
-    if isinstance(action.default, (int, float, str, Path)) and action.nargs != 0 and not default:
-        default = f"`{action.default}`" if str(action.default) else ""
-    helped = (action.help or "") % {**vars(action), "prog": parser.prog}
-    cells = (shown, default, helped)
+    value = written(action)
+    names = [f"{option} {value}".rstrip() for option in action.option_strings] or [value]
+    meaning = (action.help or "") % {**vars(action), "prog": parser.prog}
+    if action.required and action.option_strings:
+        meaning += " (required)"
+    cells = (", ".join(f"`{name}`" for name in names), meaning)
     return f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |"
 
 

@@ -50,7 +50,13 @@ class Evidence:
             raise ValueError("packed evidence of the wrong length")
         starts = [4, *ends[:-1].tolist()]
         words, grams, traits, stream = (
-            np.cumsum(flat[start:end], dtype=np.uint32)
-            for start, end in zip(starts, ends.tolist(), strict=True)
+            _from_gaps(flat[start:end]) for start, end in zip(starts, ends.tolist(), strict=True)
         )
         return cls(words, grams, traits, stream)
+
+
+def _from_gaps(gaps: Buckets) -> Buckets:
+    buckets = np.cumsum(gaps, dtype=np.int64)
+    if np.any(gaps[1:] == 0) or np.any(buckets[-1:] >= 1 << 32):
+        raise ValueError("packed evidence is not in order")
+    return buckets.astype(np.uint32)

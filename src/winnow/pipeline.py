@@ -30,7 +30,7 @@ from winnow.features import (
 from winnow.mail import identity, parse
 from winnow.message import Message
 from winnow.policy import Facts, Rules
-from winnow.runtime import NO_STEP, Step, reflex_of, sigmoid
+from winnow.runtime import Step, reflex_of, sigmoid
 from winnow.store import CorrectionLog, CorrectionRow, Store
 from winnow.verdict import Envelope, Label, Learnt, Reason, Verdict
 
@@ -58,6 +58,11 @@ def read_evidence(
     return message, reading, reading.evidence(stream_buckets(raw))
 
 
+def mark_of(row: CorrectionRow) -> str:
+    """Return what tells one row of one store from the row of that number in another store."""
+    return f"{row.seq} {row.identity} {row.at!r}"
+
+
 class Filter:
     """One model, one rule set, one store: raw message in, verdict out; corrections in.
 
@@ -82,7 +87,7 @@ class Filter:
             content_buckets=CONTENT_BUCKETS,
             stream_buckets=STREAM_BUCKETS,
         )
-        self._trained_through = int(artifact.manifest["training"].get("corrections_through", 0))
+        self._trained_through = _trained_through(artifact, store)
         self._seen = 0
 
     @classmethod
@@ -168,13 +173,14 @@ class Filter:
         store = self._writable()
         _, _, evidence = read_evidence(raw)
         name = identity(raw)
-        self.refresh()
         with store.correction() as log:
+            self.refresh()  # nobody else can write now, so this is what the step adds to
             active = log.active(name)
-            if active is not None and active.label == label:
+            same = active is not None and active.label == label
+            if active is not None and same and active.fingerprint == self._fingerprint:
                 return Learnt.ALREADY
-            undone = NO_STEP if active is None else self._retract(log, active, source)
-            step = self._reflex.step_for(evidence, spam=label == Label.SPAM, undone=undone)
+            taken_back = None if active is None else self._retract(log, active, source)
+            step = self._reflex.step_for(evidence, spam=label == Label.SPAM, taken_back=taken_back)
             log.append(
                 identity=name,
                 label=label,
@@ -187,7 +193,7 @@ class Filter:
                 step=step.to_bytes(),
             )
         self.refresh()
-        return Learnt.LEARNT if active is None else Learnt.RELABELLED
+        return Learnt.LEARNT if active is None or same else Learnt.RELABELLED
 
     def forget(self, raw: bytes, *, source: str) -> Learnt:
         """Take back what was learnt of a message.
@@ -196,7 +202,6 @@ class Filter:
             StoreError: it could not be written down; nothing was forgotten.
         """
         store = self._writable()
-        self.refresh()
         with store.correction() as log:
             active = log.active(identity(raw))
             if active is None:
@@ -247,21 +252,38 @@ class Filter:
 
     def _take_over(self, row: CorrectionRow) -> None:
         """Apply one row's step, also when it was made under another model of these features."""
-        if row.seq <= self._trained_through:
-            return
+        if (row.of_seq or row.seq) <= self._trained_through:
+            return  # training took it in, so its step is not in the weights, nor to be taken out
         try:
-            if row.fingerprint != self._fingerprint:
-                raise ValueError("made with other features")
-            evidence, step = Evidence.from_bytes(row.features), Step.from_bytes(row.step)
+            evidence, step = self._unpack(row)
+            self._reflex.apply(evidence, step)
         except ValueError as error:
             logger.warning("correction %d of the store was passed over: %s", row.seq, error)
             self.skipped_corrections += 1
-            return
-        self._reflex.apply(evidence, step)
 
-    def _retract(self, log: CorrectionLog, active: CorrectionRow, source: str) -> Step:
-        """Write the row that takes an earlier one back; return the step it takes back."""
-        step = Step.from_bytes(active.step)
+    def _unpack(self, row: CorrectionRow) -> tuple[Evidence, Step]:
+        """Return a row's evidence and step.
+
+        Raises:
+            ValueError: it is damaged, or made with other features.
+        """
+        if row.fingerprint != self._fingerprint:
+            raise ValueError("made with other features")
+        return Evidence.from_bytes(row.features), Step.from_bytes(row.step)
+
+    def _retract(
+        self, log: CorrectionLog, active: CorrectionRow, source: str
+    ) -> tuple[Evidence, Step] | None:
+        """Write the row that takes an earlier one back.
+
+        Returns:
+            What goes from the weights, or None when the earlier row is not in them.
+        """
+        try:
+            evidence, step = self._unpack(active)
+            opposite = (-step).to_bytes()
+        except ValueError:  # passed over, and so will be the row that takes it back
+            evidence, step, opposite = None, None, active.step
         log.append(
             identity=active.identity,
             label=active.label,
@@ -272,6 +294,22 @@ class Filter:
             fingerprint=active.fingerprint,
             model=active.model,
             features=active.features,
-            step=(-step).to_bytes(),
+            step=opposite,
         )
-        return step
+        if evidence is None or step is None or active.seq <= self._trained_through:
+            return None
+        return evidence, step
+
+
+def _trained_through(artifact: Artifact, store: Store | None) -> int:
+    """Return up to which row of this store the model's training took corrections in."""
+    training = artifact.manifest.get("training")
+    record = training if isinstance(training, dict) else {}
+    through = record.get("corrections_through", 0)
+    if store is None or not isinstance(through, int) or through <= 0:
+        return 0
+    rows = store.corrections(after=through - 1)
+    if rows and mark_of(rows[0]) == record.get("corrections_mark"):
+        return through
+    logger.warning("the model learnt the corrections of another store; all of this one count")
+    return 0

@@ -21,7 +21,7 @@ from winnow.corpus import Corpus, Example, deduplicate
 from winnow.errors import InputError
 from winnow.evidence import Evidence
 from winnow.features import CONTENT_BUCKETS, STREAM_BUCKETS, fingerprint
-from winnow.pipeline import read_evidence
+from winnow.pipeline import mark_of, read_evidence
 from winnow.runtime import EXPERTS, Reflex, reflex_of, sigmoid, tensors_of
 from winnow.store import Store
 from winnow.training.dataset import Dataset, DatasetBuilder
@@ -46,6 +46,7 @@ class Gathered:
         conflicts: of these, the ones whose label was not that of the first.
         seconds: CPU seconds of reading, parsing and featurising.
         corrections_through: highest row of the correction log that was taken in.
+        corrections_mark: tells that row from the rows of other stores, "" when there is none.
     """
 
     dataset: Dataset
@@ -53,6 +54,7 @@ class Gathered:
     conflicts: int = 0
     seconds: float = 0.0
     corrections_through: int = 0
+    corrections_mark: str = ""
 
 
 def gather(
@@ -89,10 +91,9 @@ def gather(
             evidence, spam=example.label == Label.SPAM, id=example.id, source=example.source
         )
         progress("reading", unique.kept + unique.dropped, expected)
-    through = _add_corrections(builder, store) if store is not None else 0
-    return Gathered(
-        builder.build(), unique.dropped, unique.conflicts, time.process_time() - start, through
-    )
+    through, mark = _add_corrections(builder, store) if store is not None else (0, "")
+    seconds = time.process_time() - start
+    return Gathered(builder.build(), unique.dropped, unique.conflicts, seconds, through, mark)
 
 
 def _examples(corpora: Iterable[Corpus], in_order: bool) -> Iterator[Example]:
@@ -100,17 +101,20 @@ def _examples(corpora: Iterable[Corpus], in_order: bool) -> Iterator[Example]:
         yield from corpus.in_order() if in_order else corpus
 
 
-def _add_corrections(builder: DatasetBuilder, store: Store) -> int:
-    """Add what readers taught and did not take back; return the last row that counts."""
+def _add_corrections(builder: DatasetBuilder, store: Store) -> tuple[int, str]:
+    """Add what readers taught and did not take back; return the last row that counts, marked."""
     rows = store.corrections()
     taken_back = {row.of_seq for row in rows if row.kind == "retract"}
     for row in rows:
         usable = row.kind == "learn" and row.fingerprint == fingerprint()
         if usable and row.seq not in taken_back:
-            evidence = Evidence.from_bytes(row.features)
+            try:
+                evidence = Evidence.from_bytes(row.features)
+            except ValueError:  # a damaged row counts for nothing; the filter passes it over, too
+                continue
             spam = row.label == Label.SPAM
             builder.add(evidence, spam=spam, id=f"correction {row.seq}", source="corrections")
-    return rows[-1].seq if rows else 0
+    return (rows[-1].seq, mark_of(rows[-1])) if rows else (0, "")
 
 
 def make(
@@ -146,6 +150,7 @@ def make(
         "repeats_left_out": gathered.repeats,
         "sources": _source_counts(dataset),
         "corrections_through": gathered.corrections_through,
+        "corrections_mark": gathered.corrections_mark,
         "cpu_seconds": {"reading": round(gathered.seconds, 2), "training": round(seconds, 2)},
     }
     gains = dict(zip(EXPERTS, trained.reflex.combiner.gains, strict=True))

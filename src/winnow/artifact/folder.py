@@ -7,7 +7,7 @@
 
 Loading believes nothing: every size and every sum is checked before a byte is used, and nothing
 in an artifact can be executed. Writing is all or nothing: a folder is made beside its place and
-moved there.
+moved there. The files may be symbolic links (as in a mounted Kubernetes volume), nothing else odd.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,8 @@ KIND = "winnow-model"
 _MANIFEST = "manifest.json"
 _LARGEST_FILE_BYTES = 1 << 30
 _LARGEST_JSON_BYTES = 4 << 20
+_REQUIRED = frozenset({"reflex.safetensors", "calibration.json"})
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -90,7 +94,12 @@ def write_artifact(
     Raises:
         ArtifactError: the place is taken by something that is no model, or cannot be written.
     """
-    if path.exists() and not (path / _MANIFEST).is_file():
+    try:  # a link to a model stays, and so does what "." and ".." mean
+        place = path.resolve()
+        foreign = place.exists() and not (place / _MANIFEST).is_file()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ArtifactError(f"cannot write the model to {path}: {error}.") from error
+    if foreign:
         raise ArtifactError(f"{path} exists and is no model; name another --out.")
     from safetensors.numpy import save
 
@@ -111,12 +120,16 @@ def write_artifact(
         ],
     }
     files[_MANIFEST] = _json_bytes(manifest)
-    _place(path, files)
+    _place(place, files)
     return read_artifact(path)
 
 
 def _place(path: Path, files: Mapping[str, bytes]) -> None:
-    """Make the folder beside its place, then move it there; the old one goes last."""
+    """Make the folder beside its place, then move it there; the old one goes last.
+
+    Whatever interrupts it, Ctrl-C too, leaves the old model or the new one. Only a kill between
+    the two renames leaves the place empty, with the old model whole beside it, named ".NAME…old".
+    """
     token = secrets.token_hex(4)
     fresh = path.with_name(f".{path.name}.{token}.new")
     old = path.with_name(f".{path.name}.{token}.old")
@@ -132,10 +145,10 @@ def _place(path: Path, files: Mapping[str, bytes]) -> None:
             path.rename(old)
         fresh.rename(path)
     except OSError as error:
-        if old.exists() and not path.exists():
-            old.rename(path)
         raise ArtifactError(f"cannot write the model to {path}: {error.strerror}.") from error
     finally:
+        if old.exists() and not path.exists():
+            old.rename(path)
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 
@@ -146,7 +159,11 @@ def read_artifact(path: Path) -> Artifact:
     Raises:
         ArtifactError: missing, damaged, foreign, of an older or newer schema.
     """
-    if not path.is_dir():
+    try:
+        there = path.is_dir()
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error.strerror}.") from error
+    if not there:
         raise ArtifactError(f"no model at {path}; `winnow train --out {path} …` makes one.")
     manifest = _read_json(path, _MANIFEST)
     if manifest.get("kind") != KIND:
@@ -159,9 +176,7 @@ def read_artifact(path: Path) -> Artifact:
         todo = "use a newer Winnow" if newer else "train it again with this Winnow"
         raise ArtifactError(f"{path} has schema {schema!r}, this Winnow reads {SCHEMA}; {todo}.")
     listed = manifest.get("files")
-    if not isinstance(listed, dict) or not {"reflex.safetensors", "calibration.json"} <= set(
-        listed
-    ):
+    if not isinstance(listed, dict) or not set(listed) >= _REQUIRED:
         raise ArtifactError(
             f"{path}: manifest.json does not list the model's files; copy it again."
         )
@@ -173,7 +188,7 @@ def read_artifact(path: Path) -> Artifact:
 
 
 def _read_checked(path: Path, name: str, entry: Any) -> bytes:
-    if "/" in name or "\\" in name or name.startswith(".") or not isinstance(entry, dict):
+    if not _FILE_NAME.fullmatch(name) or not isinstance(entry, dict):
         raise ArtifactError(f"{path}: manifest.json lists an unusable file {name!r}.")
     data = _read_file(path, name, _LARGEST_FILE_BYTES)
     if len(data) != entry.get("bytes") or _sum(data) != entry.get("sha256"):
@@ -186,7 +201,10 @@ def _read_checked(path: Path, name: str, entry: Any) -> bytes:
 def _read_file(path: Path, name: str, largest: int) -> bytes:
     file = path / name
     try:
-        if file.stat().st_size > largest:
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for without end
+            raise ArtifactError(f"{file} is no file; copy or train the model again.")
+        if found.st_size > largest:
             raise ArtifactError(f"{file} is larger than any model's; it is not one of Winnow's.")
         return file.read_bytes()
     except FileNotFoundError as error:

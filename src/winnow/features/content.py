@@ -117,7 +117,7 @@ class Reading:
         Args:
             weights: (CONTENT_BUCKETS,) of the words' expert.
             gain: sign and scale; the largest gain * weight come first, those above 0 only.
-            limit: how many words, and how many hosts, at most.
+            limit: how many words at most; half as many hosts.
         """
         hashes = self.words.hashes
         pulls = gain * weights[to_buckets(hashes ^ _SALTS[self.families])]
@@ -127,7 +127,8 @@ class Reading:
             if key not in found and len(found) < limit:
                 found[key] = Named(_KINDS[self.families[index]], self.words[index], key)
         pulls = gain * weights[to_buckets(self.host_keys ^ _LINK_SALT)]
-        hosts = [_named("link", self.hosts, self.host_keys, i) for i in _leading(pulls, limit)]
+        leading = _leading(pulls, (limit + 1) // 2)
+        hosts = [_named("link", self.hosts, self.host_keys, i) for i in leading]
         return [*found.values(), *hosts]
 
     def strongest_traits(

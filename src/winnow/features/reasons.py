@@ -16,7 +16,7 @@ from winnow.evidence import Evidence
 from winnow.features.content import Named, Reading
 from winnow.verdict import Reason
 
-CANDIDATE_WORDS = 6
+CANDIDATE_WORDS = 4
 CANDIDATE_TRAITS = 4
 REASONS = 5
 # A reason that takes away less than this part of the evidence is noise to its reader.

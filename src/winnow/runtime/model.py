@@ -64,7 +64,7 @@ def _combiner(artifact: Artifact) -> Combiner:
         gains = found["gains"]  # type: ignore[index]
         values = [float(gains[name]) for name in EXPERTS]
         intercept = float(found["intercept"])  # type: ignore[index]
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise ArtifactError(f"{artifact.path}: calibration.json has no usable combiner.") from error
     if not all(np.isfinite([*values, intercept])) or min(values) < 0:
         raise ArtifactError(f"{artifact.path}: calibration.json has a combiner out of range.")

@@ -66,7 +66,7 @@ class Step:
         return Step((-a, -b, -c, -d), -self.intercept)
 
     def to_bytes(self) -> bytes:
-        """Five little-endian float32."""
+        """Five little-endian float32; values that these cannot hold are an OverflowError."""
         return struct.pack("<5f", *self.amounts, self.intercept)
 
     @classmethod
@@ -76,6 +76,8 @@ class Step:
             a, b, c, d, intercept = struct.unpack("<5f", data)
         except struct.error as error:
             raise ValueError(f"a step is 20 bytes, not {len(data)}") from error
+        if not all(map(math.isfinite, (a, b, c, d, intercept))):
+            raise ValueError("a step holds a value that is no number")
         return cls((a, b, c, d), intercept)
 
 
@@ -144,7 +146,12 @@ class Reflex:
         return sigmoid(self.log_odds(evidence))
 
     def step_for(
-        self, evidence: Evidence, *, spam: bool, insist: bool = True, undone: Step = NO_STEP
+        self,
+        evidence: Evidence,
+        *,
+        spam: bool,
+        insist: bool = True,
+        taken_back: tuple[Evidence, Step] | None = None,
     ) -> Step:
         """Compute the correction that a label calls for; changes nothing.
 
@@ -155,31 +162,40 @@ class Reflex:
             spam: its true class.
             insist: enlarge the step until this message is answered rightly (a person's
                 correction); without it, a plain gradient step (a stream of labelled mail).
-            undone: an earlier step for this message that is taken back at the same time.
+            taken_back: an earlier correction that is taken back at the same time, with the
+                evidence it was made for; another copy of a message has other headers.
         """
         target = 1.0 if spam else 0.0
-        arrays = (evidence.words, evidence.grams, evidence.traits, evidence.stream)
-        scores = [
-            score - undone.amounts[k] * math.sqrt(len(arrays[k]))
-            for k, score in enumerate(self.scores(evidence))
+        arrays = _arrays(evidence)
+        scores: Sequence[float] = self.scores(evidence)
+        combined = self.combiner.log_odds(scores)
+        if taken_back is not None:
+            scores = _scores_without(scores, arrays, *taken_back)
+            combined = self.combiner.log_odds(scores) - taken_back[1].intercept
+        errors = [
+            target - sigmoid(score) if len(a) else 0.0
+            for score, a in zip(scores, arrays, strict=True)
         ]
-        errors = [target - sigmoid(score) for score in scores]
-        combined = self.combiner.log_odds(scores) - undone.intercept
         shift = INTERCEPT_RATE * (target - sigmoid(combined))
-        moved = sum(
-            g * ONLINE_RATE * e
-            for g, e, a in zip(self.combiner.gains, errors, arrays, strict=True)
-            if len(a)
-        )
+        gains = self.combiner.gains
+        moved = ONLINE_RATE * sum(g * e for g, e in zip(gains, errors, strict=True))
         factor = _insistence(combined + shift, moved, spam) if insist else 1.0
+        # An expert that is not heard learns, but has no part in what is missing.
         w, g, t, s = (
-            factor * ONLINE_RATE * e / math.sqrt(len(a)) if len(a) else 0.0
-            for e, a in zip(errors, arrays, strict=True)
+            (factor if gain else 1.0) * ONLINE_RATE * error / math.sqrt(max(1, len(a)))
+            for gain, error, a in zip(gains, errors, arrays, strict=True)
         )
         return Step((w, g, t, s), shift)
 
     def apply(self, evidence: Evidence, step: Step) -> None:
-        """Add a step to the weights."""
+        """Add a step to the weights.
+
+        Raises:
+            ValueError: the evidence is of other spaces than the weights; nothing was added.
+        """
+        for weights, buckets in zip(self._spaces(), _arrays(evidence), strict=True):
+            if len(buckets) and int(buckets.max()) >= len(weights):
+                raise ValueError("evidence of another space")
         words, grams, traits, stream = step.amounts
         self.content[evidence.words] += np.float32(words)
         self.content[evidence.grams] += np.float32(grams)
@@ -187,6 +203,26 @@ class Reflex:
         self.stream[evidence.stream] += np.float32(stream)
         c = self.combiner
         self.combiner = Combiner(c.gains, c.intercept + step.intercept)
+
+    def _spaces(self) -> tuple[F32, F32, F32, F32]:
+        return self.content, self.content, self.content, self.stream
+
+
+def _arrays(evidence: Evidence) -> tuple[Buckets, Buckets, Buckets, Buckets]:
+    return evidence.words, evidence.grams, evidence.traits, evidence.stream
+
+
+def _scores_without(
+    scores: Sequence[float], arrays: Sequence[Buckets], before: Evidence, step: Step
+) -> list[float]:
+    """What the scores of a message would be without a step that was made for some evidence."""
+    left = []
+    for score, mine, theirs, amount in zip(
+        scores, arrays, _arrays(before), step.amounts, strict=True
+    ):
+        shared = len(np.intersect1d(mine, theirs, assume_unique=True))
+        left.append(score - amount * shared / math.sqrt(max(1, len(mine))))
+    return left
 
 
 def _score(weights: F32, buckets: Buckets, bias: float) -> float:

@@ -195,8 +195,8 @@ def _check(dataset: Dataset, options: Options) -> None:
     ham = len(dataset) - spam
     if min(spam, ham) < 5:
         raise InputError(
-            f"there is mail to learn from: {spam} spam and {ham} ham after leaving out repeats; "
-            "at least 5 of each are needed, and a few hundred make a useful filter."
+            f"there is too little mail to learn from: {spam} spam and {ham} ham after leaving out "
+            "repeats; at least 5 of each are needed, and a few hundred make a useful filter."
         )
     if options.calibrate == "left-out" and len(dataset.names) < 3:
         raise InputError("leaving out one source at a time needs three corpora or more.")
