@@ -7,6 +7,7 @@ evaluate    dataset or stream -> what a user would have seen
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ import numpy as np
 from winnow import __version__
 from winnow.artifact import Artifact, read_artifact, write_artifact
 from winnow.corpus import Corpus, Example, deduplicate
-from winnow.errors import InputError
+from winnow.errors import ArtifactError, InputError
 from winnow.evidence import Evidence
 from winnow.features import CONTENT_BUCKETS, STREAM_BUCKETS, fingerprint
 from winnow.pipeline import mark_of, read_evidence
@@ -94,6 +95,23 @@ def gather(
     through, mark = _add_corrections(builder, store) if store is not None else (0, "")
     seconds = time.process_time() - start
     return Gathered(builder.build(), unique.dropped, unique.conflicts, seconds, through, mark)
+
+
+def as_source(corpus: Corpus, path: Path) -> Corpus:
+    """Return a corpus that counts as a source; one message alone is part of its folder's.
+
+    Sources are weighted evenly in training, so that a hundred files named one by one must not
+    become a hundred sources.
+    """
+    if corpus.len_hint != 1 or not path.is_file():
+        return corpus
+    name = path.absolute().parent.name or corpus.name
+
+    def read() -> Iterator[Example]:
+        for example in corpus:
+            yield replace(example, source=name)
+
+    return replace(corpus, name=name, read=read)
 
 
 def _examples(corpora: Iterable[Corpus], in_order: bool) -> Iterator[Example]:
@@ -201,6 +219,31 @@ def load(path: Path) -> tuple[Artifact, Reflex]:
     return artifact, reflex
 
 
+def examine(path: Path) -> tuple[Artifact, bool]:
+    """Read and check an artifact, also one of other features.
+
+    Returns:
+        The artifact, and whether this Winnow can answer with it.
+
+    Raises:
+        ArtifactError: damaged, foreign or not whole.
+    """
+    artifact = read_artifact(path)
+    if artifact.fingerprint != fingerprint():
+        return artifact, False
+    load(path)
+    return artifact, True
+
+
+def check_place(out: Path) -> None:
+    """Raise ArtifactError now, not after training, when no model can be put there."""
+    if out.exists() and not (out / "manifest.json").is_file():
+        raise ArtifactError(f"{out} exists and is no model; name another --out.")
+    parent = next(folder for folder in out.absolute().parents if folder.exists())
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise ArtifactError(f"cannot write the model to {out}: {parent} may not be written to.")
+
+
 def blank() -> Reflex:
     """Return a reflex that has learnt nothing."""
     return Reflex.blank(CONTENT_BUCKETS, STREAM_BUCKETS)
@@ -304,6 +347,18 @@ def online(
     scored = Scored(np.array(answers), dataset.spam[order], ids)
     figures = summarize(scored, corpus=corpus, protocol="online", view=view, seed=0)
     return Evaluated(figures, scored, curve)
+
+
+def mean_figures(several: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Mean of the figures of one corpus over seeds; None where one of them is not defined."""
+    mean = dict(several[0])
+    for key in mean:
+        values = [figures[key] for figures in several]
+        if any(value is None for value in values):
+            mean[key] = None
+        elif isinstance(values[0], (int, float)):
+            mean[key] = sum(values) / len(values)
+    return mean
 
 
 def subset(dataset: Dataset, members: Any) -> Dataset:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,})[ ]*(.*)$")
@@ -85,14 +83,21 @@ def read(path: Path) -> Page:
 
 @cache
 def tracked() -> tuple[Path, ...]:
-    """Return the files that git tracks or would track; skip the test without git."""
+    """Return the files that git tracks or would track; without git, all but what tools leave."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
         listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
-        pytest.skip("not a git checkout")
+        return tuple(sorted(path for path in _walk(ROOT) if path.is_file()))
     names = listed.decode("utf-8").split("\0")
     return tuple(path for name in sorted(set(names)) if name and (path := ROOT / name).is_file())
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    made = re.compile(r"\.venv|\.git|\..*_cache|\.hypothesis|__pycache__|build|dist")
+    for path in folder.iterdir():
+        if not made.fullmatch(path.name):
+            yield from _walk(path) if path.is_dir() else (path,)
 
 
 @cache

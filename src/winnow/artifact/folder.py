@@ -20,7 +20,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +120,9 @@ def write_artifact(
         ],
     }
     files[_MANIFEST] = _json_bytes(manifest)
+    name = _name(path)  # before the folder that "." means is replaced
     _place(place, files)
-    return read_artifact(path)
+    return replace(read_artifact(place), path=path, name=name)
 
 
 def _place(path: Path, files: Mapping[str, bytes]) -> None:
@@ -184,7 +185,11 @@ def read_artifact(path: Path) -> Artifact:
     calibration = _parse_json(path, "calibration.json", data["calibration.json"])
     digest = _sum(data["reflex.safetensors"] + data["calibration.json"])[:8]
     tensors = _tensors(path, data["reflex.safetensors"])
-    return Artifact(path, path.name.removesuffix(".winnow"), digest, manifest, calibration, tensors)
+    return Artifact(path, _name(path), digest, manifest, calibration, tensors)
+
+
+def _name(path: Path) -> str:
+    return os.path.basename(os.path.abspath(path)).removesuffix(".winnow")  # also for "."
 
 
 def _read_checked(path: Path, name: str, entry: Any) -> bytes:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winnow.cli.terminal import printable
+from winnow.cli.terminal import STYLES, console, printable
+from winnow.errors import InputError, StoreError
 
 if TYPE_CHECKING:
-    from winnow.verdict import Verdict
+    from winnow.corpus import Corpus
+    from winnow.pipeline import Filter
+    from winnow.verdict import Reason, Verdict
 
 NAME = "check"
 HELP = "answer for messages: probability, action, reasons"
-REASONS_SHOWN = 3
+MOST_CHARS = 40  # of one reason
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,43 +35,112 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", type=Path, metavar="DIR", help="model (default: the one shipped)"
     )
-    parser.add_argument("--rules", type=Path, metavar="FILE", help="rule file (default: 0.9, 0.5)")
-    parser.add_argument("--store", type=Path, metavar="FILE", help="store whose corrections count")
+    parser.add_argument(
+        "--rules", type=Path, metavar="FILE", help="rule file (default: 0.90 junk, 0.50 flag)"
+    )
+    parser.add_argument(
+        "--store",
+        type=Path,
+        metavar="FILE",
+        help="store whose corrections count (default: the user's, if there is one)",
+    )
     parser.add_argument("--no-store", action="store_true", help="answer without any corrections")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Answer for every message."""
+    """Answer for every message, one line each, as it is read."""
     from winnow.corpus import open_corpus
-    from winnow.pipeline import Filter, default_store_path
+    from winnow.pipeline import Filter
 
-    store = args.store or default_store_path()
-    if args.no_store or (args.store is None and not store.exists()):
-        store = None
+    if args.paths.count(Path("-")) > 1:
+        raise InputError("standard input can be read only once; name - once.")
     corpora = [open_corpus(path) for path in args.paths]
-    model = Filter.open(args.model, rules=args.rules, store=store)
-    show = _json_line if args.json else _table_line
-    if not args.json:
-        print(f"{'message':<32} {'spam':>6}  {'action':<8} reasons")
+    model = Filter.open(args.model, rules=args.rules, store=_store(args))
     try:
-        for corpus in corpora:
-            for example in corpus:
-                verdict = model.check(example.raw, size_bytes=example.size_bytes)
-                print(show(replace(verdict, id=example.id)), flush=not sys.stdout.isatty())
+        show = _print_json if args.json else _table()
+        for verdict in _verdicts(model, corpora):
+            show(verdict)
     finally:
         model.close()
     return 0
 
 
-def _json_line(verdict: Verdict) -> str:
-    return json.dumps(verdict.to_json(), ensure_ascii=True)
+def _store(args: argparse.Namespace) -> Path | None:
+    """Return the store to read; asking makes none."""
+    from winnow.pipeline import default_store_path
+
+    if args.no_store and args.store:
+        raise InputError("--store and --no-store: give one of them.")
+    if args.no_store:
+        return None
+    path: Path = args.store or default_store_path()
+    if args.store and not path.exists():
+        raise StoreError(f"there is no store at {path}; `winnow learn --store {path} …` makes one.")
+    return path if path.exists() else None
 
 
-def _table_line(verdict: Verdict) -> str:
-    reasons = ", ".join(
-        f"{printable(reason.text, 40)} {reason.share:+.0%}"
-        for reason in verdict.reasons[:REASONS_SHOWN]
-    )
-    name = printable(verdict.id, 32)
-    return f"{name:<32} {verdict.probability:6.3f}  {verdict.action:<8} {reasons}"
+def _verdicts(model: Filter, corpora: list[Corpus]) -> Iterator[Verdict]:
+    """Answer under the names by which the user finds the messages again."""
+    for corpus in corpora:
+        for example in corpus:
+            verdict = model.check(example.raw, size_bytes=example.size_bytes)
+            yield replace(verdict, id=example.id)
+
+
+def _print_json(verdict: Verdict) -> None:
+    # ASCII: an id or a word of mail may hold what no UTF-8 stream takes.
+    print(json.dumps(verdict.to_json()), flush=True)
+
+
+def _table() -> Callable[[Verdict], None]:
+    """Print a head; return what prints a line of the table at once."""
+    from rich.table import Table
+    from rich.text import Text
+
+    out = console()
+    name_width = min(44, out.width * 3 // 10)
+    reasons_width = out.width - name_width - 5 - 7 - 5 - 4 * 2
+
+    def line(name: str, spam: str, action: str, ms: str, reasons: str, style: str = "") -> None:
+        row = Table.grid(padding=(0, 2, 0, 0))
+        for width in (name_width, 5, 7, 5):
+            row.add_column(width=width, no_wrap=True, justify="right" if width == 5 else "left")
+        row.add_column(no_wrap=True, max_width=reasons_width)
+        row.add_row(name, spam, Text(action, STYLES.get(action, "")), ms, reasons, style=style)
+        out.print(row)
+        sys.stdout.flush()
+
+    def show(verdict: Verdict) -> None:
+        line(
+            printable(verdict.id, name_width),
+            f"{verdict.probability:.3f}",
+            str(verdict.action),
+            f"{verdict.milliseconds:.1f}",
+            reasons_text(verdict.reasons, reasons_width),
+        )
+
+    line("message", "spam", "action", "ms", "reasons, + speaks for spam", style="dim")
+    return show
+
+
+def reasons_text(reasons: tuple[Reason, ...], width: int) -> str:
+    """Return the strongest reasons, as many as fit whole; one at least, cut if it must be."""
+    from rich.cells import cell_len
+
+    shown = ""
+    for reason in reasons:
+        room = MOST_CHARS if shown else min(MOST_CHARS, width - len("“” +100%"))
+        more = f"{shown}, {_reason(reason, room)}" if shown else _reason(reason, room)
+        if shown and cell_len(more) > width:
+            break
+        shown = more
+    return shown
+
+
+def _reason(reason: Reason, room: int) -> str:
+    """Return one reason: words of the mail in quotes, ours without."""
+    text = printable(reason.text, room, keep_end=False)
+    if reason.kind != "trait":
+        text = f"“{text}”" if reason.kind == "word" else f"{reason.kind} “{text}”"
+    return f"{text} {reason.share:+.0%}"

@@ -4,40 +4,90 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from winnow.cli.terminal import Progress, add_labelled, labelled, printable, progress_bar
+from winnow.cli.terminal import (
+    Progress,
+    add_labelled,
+    console,
+    labelled,
+    printable,
+    progress_bar,
+    table,
+)
+from winnow.cli.train import add_calibrate
 from winnow.errors import InputError
 
 if TYPE_CHECKING:
     from winnow.corpus import Corpus
     from winnow.recipe import Evaluated
+    from winnow.training.train import Options
 
 NAME = "evaluate"
 HELP = "measure a model, or a way of training, on labelled mail"
+
+_FIGURES = (
+    ("1-ROCA", "one_minus_roca", 3, ""),
+    ("right at 0.50", "accuracy", 2, ""),
+    ("ham given 0.50 or more", "ham_at_0.5", 2, "n_ham"),
+    ("ham given 0.90 or more", "ham_at_0.9", 2, "n_ham"),
+    ("spam given less than 0.50", "spam_missed_at_0.5", 2, "n_spam"),
+    ("spam given less than 0.90", "spam_missed_at_0.9", 2, "n_spam"),
+    ("spam among what got 0.90", "precision_at_0.9", 2, ""),
+    ("calibration error (ECE)", "ece", 2, ""),
+)
+_HEADS = {
+    "one_minus_roca": "1-ROCA\n%",
+    "accuracy": "right\n%",
+    "ham_at_0.5": "ham %\n≥ 0.50",
+    "ham_at_0.9": "ham %\n≥ 0.90",
+    "spam_missed_at_0.5": "spam %\n< 0.50",
+    "spam_missed_at_0.9": "spam %\n< 0.90",
+    "ece": "ECE\n%",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One result and how the table names it."""
+
+    name: str
+    result: Evaluated
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `evaluate`."""
     add_labelled(parser)
     parser.add_argument(
-        "--model", type=Path, metavar="DIR", help="model (default: the one shipped)"
+        "--model",
+        type=Path,
+        metavar="DIR",
+        help="apply: the model (default: the one shipped); online: where to start from (default: "
+        "nothing learnt)",
     )
     parser.add_argument(
         "--protocol",
-        choices=("apply", "split", "leave-one-out", "online"),
+        choices=tuple(_PROTOCOLS),
         default="apply",
-        help="apply the model; train on 70%% of each corpus; train on all corpora but one; or "
-        "answer, then learn, message by message (default: apply)",
+        help="apply: the model as it is; split: train on 70%% of each corpus, answer the rest; "
+        "leave-one-out: train on all corpora but one, answer that one; online: answer, then "
+        "learn, message by message in order (default: apply)",
     )
     parser.add_argument(
-        "--view", choices=("content", "stream", "both"), default="both", help="default: both"
+        "--view",
+        choices=("content", "stream", "both"),
+        help="what is trained or learnt (default: both); apply uses the model's own",
     )
-    parser.add_argument("--seed", type=int, default=0, help="first seed (default: 0)")
-    parser.add_argument("--seeds", type=int, default=1, help="splits per corpus (default: 1)")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed (default: 0)")
     parser.add_argument(
-        "--shuffle", type=int, metavar="SEED", help="online: a seeded random order instead"
+        "--seeds", type=int, default=1, metavar="N", help="split: so many times (default: 1)"
+    )
+    parser.add_argument(
+        "--shuffle", type=int, metavar="SEED", help="online: in a seeded random order instead"
     )
     parser.add_argument(
         "--validation",
@@ -46,9 +96,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="leave-one-out: a corpus that is never trained on; may be repeated",
     )
+    add_calibrate(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON list of objects")
     parser.add_argument(
-        "--report", type=Path, metavar="FILE.html", help="write a report with plots"
+        "--report", type=Path, metavar="FILE.html", help="also write a report with plots"
     )
 
 
@@ -56,90 +107,121 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate and print."""
     from winnow.training.report import Result, write_report
 
+    _check(args)
     corpora = labelled(args)
     with progress_bar() as progress:
-        results = _PROTOCOLS[args.protocol](args, corpora, progress)
-    if args.json:
-        print(json.dumps([result.figures for result in results], indent=1))
-    else:
-        for result in results:
-            print(_line(result))
+        runs, model = _PROTOCOLS[args.protocol](args, corpora, progress)
     if args.report:
-        write_report(args.report, [Result(r.figures, r.scored, r.curve) for r in results])
+        created = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+        results = [Result(r.result.figures, r.result.scored, r.result.curve) for r in runs]
+        write_report(args.report, results, model=model, created=created)
+    if args.json:
+        print(json.dumps([one.result.figures for one in runs], indent=1))
+    else:
+        _print(runs, args, model)
     return 0
 
 
-def _merged(corpora: list[Corpus], args: argparse.Namespace) -> list[list[Corpus]]:
-    """Each labelled corpus alone; mail named by --spam and --ham together is one corpus."""
-    alone = [[corpus] for corpus in corpora[: len(args.corpora)]]
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what would be passed over in silence, before minutes of work."""
+    protocol = args.protocol
+    if args.view and protocol == "apply":
+        raise InputError("--view: the view is the model's; it is an option of training.")
+    if args.model and protocol in ("split", "leave-one-out"):
+        raise InputError(f"--model: {protocol} trains models of its own.")
+    if args.seeds != 1 and protocol != "split":
+        raise InputError("--seeds is for --protocol split.")
+    if args.shuffle is not None and protocol != "online":
+        raise InputError("--shuffle is for --protocol online.")
+    if args.validation and protocol != "leave-one-out":
+        raise InputError("--validation is for --protocol leave-one-out.")
+    if args.seeds < 1 or args.seed < 0 or (args.shuffle or 0) < 0:
+        raise InputError("--seeds begins at 1, --seed and --shuffle at 0.")
+    if args.report and not args.report.absolute().parent.is_dir():
+        raise InputError(f"{args.report}: there is no folder {args.report.parent}.")
+
+
+def _groups(args: argparse.Namespace, corpora: list[Corpus]) -> list[tuple[str, list[Corpus]]]:
+    """Each corpus alone; what --spam and --ham name is one corpus together."""
+    alone = [(corpus.name, [corpus]) for corpus in corpora[: len(args.corpora)]]
     rest = corpora[len(args.corpora) :]
-    return alone + ([rest] if rest else [])
+    names = list(dict.fromkeys(corpus.name for corpus in rest))
+    return alone + ([("+".join(names), rest)] if rest else [])
 
 
-def _name(group: list[Corpus]) -> str:
-    return group[0].name if len(group) == 1 else "mail"
+def _options(args: argparse.Namespace, seed: int) -> Options:
+    from winnow.training.train import Options
+
+    return Options(view=args.view or "both", calibrate=args.calibrate, seed=seed)
 
 
-def _apply(args: argparse.Namespace, corpora: list[Corpus], progress: Progress) -> list[Evaluated]:
+def _apply(
+    args: argparse.Namespace, corpora: list[Corpus], progress: Progress
+) -> tuple[list[_Run], str]:
     from winnow import recipe
     from winnow.pipeline import SHIPPED_MODEL
 
     artifact, reflex = recipe.load(args.model or SHIPPED_MODEL)
     view = str(artifact.manifest["training"]["view"])
-    found = []
-    for group in _merged(corpora, args):
+    runs = []
+    for name, group in _groups(args, corpora):
         dataset = recipe.gather(group, progress=progress).dataset
-        found.append(recipe.apply_model(dataset, reflex, corpus=_name(group), view=view))
-    return found
+        runs.append(_Run(name, recipe.apply_model(dataset, reflex, corpus=name, view=view)))
+    return runs, artifact.label
 
 
-def _split(args: argparse.Namespace, corpora: list[Corpus], progress: Progress) -> list[Evaluated]:
+def _split(
+    args: argparse.Namespace, corpora: list[Corpus], progress: Progress
+) -> tuple[list[_Run], str]:
     from winnow import recipe
-    from winnow.training.train import Options
 
-    found = []
-    for group in _merged(corpora, args):
+    runs = []
+    for name, group in _groups(args, corpora):
         dataset = recipe.gather(group, progress=progress).dataset
         for seed in range(args.seed, args.seed + args.seeds):
-            options = Options(view=args.view, seed=seed)
-            found.append(recipe.split(dataset, options, corpus=_name(group), progress=progress))
-    return found
+            options = _options(args, seed)
+            found = recipe.split(dataset, options, corpus=name, progress=progress)
+            runs.append(_Run(name if args.seeds == 1 else f"{name}, seed {seed}", found))
+    return runs, ""
 
 
 def _leave_one_out(
     args: argparse.Namespace, corpora: list[Corpus], progress: Progress
-) -> list[Evaluated]:
+) -> tuple[list[_Run], str]:
     from winnow import recipe
-    from winnow.training.train import Options
 
     dataset = recipe.gather(corpora, progress=progress).dataset
-    if len(dataset.names) < 2:
+    names = dataset.names
+    if len(names) < 2:
         raise InputError("leave-one-out needs two corpora or more.")
-    options = Options(view=args.view, seed=args.seed)
-    return [
+    unknown = [name for name in args.validation if name not in names]
+    if unknown:
+        raise InputError(f"--validation {unknown[0]}: the corpora are {', '.join(names)}.")
+    options = _options(args, args.seed)
+    found = [
         recipe.leave_one_out(dataset, left, options, unheard=args.validation, progress=progress)
-        for left in range(len(dataset.names))
+        for left in range(len(names))
     ]
+    return [_Run(name, result) for name, result in zip(names, found, strict=True)], ""
 
 
-def _online(args: argparse.Namespace, corpora: list[Corpus], progress: Progress) -> list[Evaluated]:
+def _online(
+    args: argparse.Namespace, corpora: list[Corpus], progress: Progress
+) -> tuple[list[_Run], str]:
     from winnow import recipe
 
-    found = []
-    for group in _merged(corpora, args):
+    view, runs, label = args.view or "both", [], ""
+    for name, group in _groups(args, corpora):
         dataset = recipe.gather(group, in_order=True, progress=progress).dataset
-        reflex = recipe.load(args.model)[1] if args.model else recipe.blank()
-        found.append(
-            recipe.online(
-                dataset,
-                reflex,
-                corpus=_name(group),
-                view=args.view,
-                shuffle=args.shuffle,
-                progress=progress,
-            )
+        reflex = recipe.blank()
+        if args.model:
+            artifact, reflex = recipe.load(args.model)
+            label = artifact.label
+        found = recipe.online(
+            dataset, reflex, corpus=name, view=view, shuffle=args.shuffle, progress=progress
         )
-    return found
+        runs.append(_Run(name, found))
+    return runs, label
 
 
 _PROTOCOLS = {
@@ -150,25 +232,56 @@ _PROTOCOLS = {
 }
 
 
-def _line(result: Evaluated) -> str:
-    figures = result.figures
-    parts = [
-        f"{printable(str(figures['corpus']), 30)} ({figures['protocol']}, {figures['view']}):",
-        f"  {figures['n_ham']:,} ham, {figures['n_spam']:,} spam",
-    ]
-    shown = (
-        ("1-ROCA", "one_minus_roca_percent"),
-        ("accuracy", "accuracy_percent"),
-        ("ham at 0.5", "ham_at_0.5_percent"),
-        ("ham at 0.9", "ham_at_0.9_percent"),
-        ("spam missed at 0.5", "spam_missed_at_0.5_percent"),
-        ("spam missed at 0.9", "spam_missed_at_0.9_percent"),
-        ("precision at 0.9", "precision_at_0.9_percent"),
-        ("ECE", "ece_percent"),
-    )
-    for title, key in shown:
-        value, low, high = figures[key], figures[f"{key}_low"], figures[f"{key}_high"]
-        if value is not None:
-            interval = f" [{low:.3f}, {high:.3f}]" if low is not None else ""
-            parts.append(f"  {title:<20} {value:8.3f}%{interval}")
-    return "\n".join(parts)
+def _print(runs: Sequence[_Run], args: argparse.Namespace, model: str) -> None:
+    out = console()
+    first = runs[0].result.figures
+    about = [f"protocol {first['protocol']}", f"view {first['view']}"]
+    about += [f"model {printable(model)}"] if model else []
+    out.print(", ".join(about), style="dim")
+    out.print()
+    if len(runs) == 1:
+        out.print(_one(runs[0].name, first))
+        return
+    shown = _many(runs, args, wide=out.width >= 100)
+    out.print(shown)
+    out.print("\n95% intervals are in --json and --report.", style="dim")
+
+
+def _one(name: str, figures: Mapping[str, Any]) -> Any:
+    """Return one result as a table of its figures with intervals and counts."""
+    shown = table(f"{printable(name, 30)} ", "%", "95% interval", "messages")
+    shown.add_row("ham", "", "", f"{figures['n_ham']:,}")
+    shown.add_row("spam", "", "", f"{figures['n_spam']:,}")
+    for title, key, digits, whole in _FIGURES:
+        value = figures[f"{key}_percent"]
+        low, high = figures[f"{key}_percent_low"], figures[f"{key}_percent_high"]
+        interval = "" if low is None else f"{low:.{digits}f} to {high:.{digits}f}"
+        counted = whole and value is not None
+        count = f"{figures[f'{key}_count']:,} of {figures[whole]:,}" if counted else ""
+        shown.add_row(title, _number(value, digits), interval, count)
+    return shown
+
+
+def _many(runs: Sequence[_Run], args: argparse.Namespace, *, wide: bool) -> Any:
+    """Return a line for each result, and the mean of each corpus over its seeds."""
+    from winnow import recipe
+
+    shown = table("\ncorpus ", "\nham", "\nspam", *_HEADS.values())
+    shown.padding = (0, 2 if wide else 1, 0, 0)
+    for place, one in enumerate(runs, start=1):
+        shown.add_row(*_row(one.name, one.result.figures))
+        if args.seeds > 1 and place % args.seeds == 0:
+            group = [run.result.figures for run in runs[place - args.seeds : place]]
+            mean = recipe.mean_figures(group)
+            shown.add_row(*_row(f"{mean['corpus']}, mean", mean), style="bold")
+    return shown
+
+
+def _row(name: str, figures: Mapping[str, Any]) -> list[str]:
+    cells = [printable(name, 34), f"{figures['n_ham']:,.0f}", f"{figures['n_spam']:,.0f}"]
+    digits = {key: digits for _, key, digits, _ in _FIGURES}
+    return cells + [_number(figures[f"{key}_percent"], digits[key]) for key in _HEADS]
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"  # noqa: RUF001  a dash: not defined

@@ -5,10 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from winnow.cli.terminal import console, printable, seconds, table
+from winnow.cli.train import held_out_text, sources_table
+from winnow.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from winnow.artifact import Artifact
 
 NAME = "inspect"
-HELP = "show what is in a model: files, training, figures"
+HELP = "check a model and show what is in it: files, training, figures, history"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,43 +29,80 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check a model and print what it holds."""
+    """Check a model and print what it holds; one of other features is shown, and said to be so.
+
+    Raises:
+        ArtifactError: it is damaged, foreign, of another schema, or not whole.
+    """
     from winnow import recipe
     from winnow.pipeline import SHIPPED_MODEL
 
-    artifact, _ = recipe.load(args.model or SHIPPED_MODEL)
+    artifact, usable = recipe.examine(args.model or SHIPPED_MODEL)
     if args.json:
-        whole = {"label": artifact.label, "calibration": artifact.calibration}
-        print(json.dumps(whole | {"manifest": artifact.manifest}, indent=1))
-    else:
-        print("\n".join(_lines(artifact.label, artifact.manifest, artifact.calibration)))
+        answer = {
+            "model": artifact.label,
+            "usable": usable,
+            "manifest": artifact.manifest,
+            "calibration": artifact.calibration,
+        }
+        print(json.dumps(answer, indent=1))
+        return 0
+    try:
+        _print(console(), artifact, usable)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(
+            f"{artifact.path}: manifest.json is not one that this Winnow writes ({error!r})."
+        ) from error
     return 0
 
 
-def _lines(label: str, manifest: dict[str, Any], calibration: dict[str, Any]) -> list[str]:
-    training = manifest["training"]
-    lines = [
-        f"{label}  schema {manifest['schema']}, made by Winnow {manifest['winnow']}",
-        f"features {manifest['features']}, stages {', '.join(manifest['stages'])}",
-        "",
-        "files",
-    ]
-    for name, entry in manifest["files"].items():
-        lines.append(f"  {name:<20} {entry['bytes']:>10,} bytes  sha256 {entry['sha256'][:16]}…")
-    lines += [
-        "",
-        f"trained on {training['messages']:,} messages ({training['spam']:,} spam), "
-        f"view {training['view']}, calibrated on {training['calibrate']} mail",
-    ]
-    for name, counts in training["sources"].items():
-        lines.append(f"  {name:<30} {counts['ham']:>8,} ham {counts['spam']:>8,} spam")
-    combiner = calibration["combiner"]
-    gains = ", ".join(f"{name} {gain:.3f}" for name, gain in combiner["gains"].items())
-    lines += ["", f"combiner {gains}; intercept {combiner['intercept']:.3f}", "held-out figures"]
-    for key, value in calibration["held_out"].items():
-        if isinstance(value, float) and not key.endswith(("_low", "_high")):
-            lines.append(f"  {key:<32} {value:9.3f}")
-    lines += ["", "history"]
-    for step in manifest["history"]:
-        lines.append("  " + ", ".join(f"{key} {value}" for key, value in step.items()))
-    return lines
+def _print(out: Console, artifact: Artifact, usable: bool) -> None:
+    manifest, training = artifact.manifest, artifact.manifest["training"]
+    matches = "those of this Winnow" if usable else "NOT those of this Winnow: train it again"
+    facts = {
+        "model": artifact.label,
+        "folder": str(artifact.path),
+        "made by": f"Winnow {manifest['winnow']}, schema {manifest['schema']}",
+        "stages": ", ".join(manifest["stages"]),
+        "features": f"{artifact.fingerprint}, {matches}",
+        "view": training["view"],
+        "calibrated": f"on {training['calibrate']} mail",
+        "combiner": _combiner(artifact.calibration["combiner"]),
+        "seed": str(training["seed"]),
+        "cost": _cost(training["cpu_seconds"]),
+    }
+    for name, value in facts.items():
+        out.print(f"{name:<11} {printable(value)}", soft_wrap=True)
+    out.print()
+    out.print(_files(manifest["files"]))
+    out.print()
+    out.print(sources_table(training["sources"]))
+    out.print(f"{training['repeats_left_out']:,} repeated messages were left out.")
+    out.print()
+    out.print(held_out_text(artifact.calibration["held_out"]))
+    out.print()
+    out.print(_history(manifest["history"]))
+
+
+def _combiner(combiner: dict[str, Any]) -> str:
+    gains = [f"{gain:.2f} {name}" for name, gain in combiner["gains"].items() if gain]
+    return f"{' + '.join(gains)} {combiner['intercept']:+.2f}"
+
+
+def _cost(cpu_seconds: dict[str, float]) -> str:
+    return ", ".join(f"{seconds(value)} {name}" for name, value in cpu_seconds.items())
+
+
+def _files(files: dict[str, dict[str, Any]]) -> Any:
+    shown = table("file ", "bytes", "sha256, as it should be ")
+    for name, entry in files.items():
+        shown.add_row(printable(name, 40), f"{entry['bytes']:,}", printable(entry["sha256"], 25))
+    return shown
+
+
+def _history(steps: list[dict[str, Any]]) -> Any:
+    shown = table("history ", "weights, bytes", "Winnow ")
+    for step in steps:
+        cells = (str(step["step"]), f"{step['bytes']:,}", str(step["version"]))
+        shown.add_row(*(printable(cell, 40) for cell in cells))
+    return shown

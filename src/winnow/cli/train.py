@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from winnow.cli.terminal import add_labelled, labelled, printable, progress_bar
+from winnow.cli.terminal import (
+    add_labelled,
+    console,
+    labelled,
+    printable,
+    progress_bar,
+    seconds,
+    size,
+    table,
+)
+from winnow.errors import InputError, StoreError
+
+if TYPE_CHECKING:
+    from winnow.artifact import Artifact
+    from winnow.recipe import Gathered
+    from winnow.store import Store
 
 NAME = "train"
 HELP = "learn a model from labelled mail"
@@ -22,28 +38,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--view",
         choices=("content", "stream", "both"),
         default="both",
-        help="content: portable; stream: raw bytes with headers, for one site (default: both)",
+        help="content: what a reader sees, good anywhere; stream: raw bytes with headers, good at "
+        "one site (default: both)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
+    add_calibrate(parser)
+    parser.add_argument(
+        "--corrections", action="store_true", help="also learn the corrections that a store keeps"
+    )
+    parser.add_argument(
+        "--store",
+        type=Path,
+        metavar="FILE",
+        help="that store (default: winnow/winnow.db in the user's state folder)",
+    )
+
+
+def add_calibrate(parser: argparse.ArgumentParser) -> None:
+    """Declare how probabilities are calibrated."""
     parser.add_argument(
         "--calibrate",
         choices=("held-out", "left-out"),
         default="held-out",
-        help="on a held-out part of the mail, or on each corpus left out in turn: humbler",
-    )
-    parser.add_argument(
-        "--corrections", type=Path, metavar="STORE", help="also learn a store's corrections"
+        help="on a random part of the mail, or on each source left out in turn: humbler on mail "
+        "from elsewhere, needs three sources or more (default: held-out)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train and say what was learnt."""
+    """Train and say what was learnt and what it cost."""
     from winnow import recipe
-    from winnow.store import Store
     from winnow.training.train import Options
 
+    start = time.monotonic()
+    if args.seed < 0:
+        raise InputError("--seed: a number from 0 on is wanted.")
+    recipe.check_place(args.out)
     corpora = labelled(args)
-    store = Store.open(args.corrections) if args.corrections else None
+    store = _store(args)
     options = Options(view=args.view, calibrate=args.calibrate, seed=args.seed)
     try:
         with progress_bar() as progress:
@@ -52,26 +84,59 @@ def run(args: argparse.Namespace) -> int:
     finally:
         if store is not None:
             store.close()
-    _print(artifact.label, record, artifact.calibration["held_out"])
-    if gathered.conflicts:
-        print(f"  {gathered.conflicts:,} repeated bodies carried the other label; the first counts")
-    print(f"  written to {args.out}")
+    _print(artifact, gathered, record, time.monotonic() - start)
     return 0
 
 
-def _print(label: str, record: dict[str, Any], held_out: dict[str, Any]) -> None:
-    spam, messages = record["spam"], record["messages"]
-    print(f"{label}: {messages:,} messages, {spam:,} spam and {messages - spam:,} ham")
-    print(f"  {record['repeats_left_out']:,} repeated bodies left out")
-    for name, counts in record["sources"].items():
-        print(f"  {printable(name, 40):<40} {counts['ham']:>8,} ham {counts['spam']:>8,} spam")
-    accuracy, roca = held_out["accuracy_percent"], held_out["one_minus_roca_percent"]
-    if accuracy is not None and roca is not None:
-        print(
-            f"  on mail it had not seen: accuracy {accuracy:.2f}%, 1-ROCA {roca:.3f}%, "
-            f"ECE {held_out['ece_percent']:.2f}%"
-        )
-    seconds = record["cpu_seconds"]
-    print(
-        f"  cost {seconds['reading']:.1f} s reading and {seconds['training']:.1f} s training (CPU)"
+def _store(args: argparse.Namespace) -> Store | None:
+    from winnow.pipeline import default_store_path
+    from winnow.store import Store
+
+    if not args.corrections:
+        if args.store:
+            raise InputError("--store says where the corrections are; add --corrections.")
+        return None
+    path = args.store or default_store_path()
+    if not path.exists():
+        raise StoreError(f"there is no store at {path}; name one with --store.")
+    return Store.open(path, retention_days=None)
+
+
+def _print(artifact: Artifact, gathered: Gathered, record: dict[str, Any], wall: float) -> None:
+    out = console()
+    out.print(sources_table(record["sources"]))
+    left_out = f"{gathered.repeats:,} repeated messages were left out"
+    if gathered.conflicts:
+        left_out += f", {gathered.conflicts:,} of them with the other label than the first"
+    cost = record["cpu_seconds"]
+    weights = sum(entry["bytes"] for entry in artifact.manifest["files"].values())
+    out.print(f"\n{left_out}.")
+    out.print(held_out_text(artifact.calibration["held_out"]))
+    out.print(
+        f"Took {seconds(wall)}; of the processor {seconds(cost['reading'])} reading and "
+        f"{seconds(cost['training'])} training."
+    )
+    label = printable(artifact.label)
+    out.print(f"{label} is in {printable(str(artifact.path))}, {size(weights)}.", soft_wrap=True)
+
+
+def sources_table(sources: dict[str, dict[str, int]]) -> Any:
+    """Return where the mail came from, with a sum if that is more than one place."""
+    shown = table("source ", "ham", "spam")
+    for name, counts in sources.items():
+        shown.add_row(printable(name, 50), f"{counts['ham']:,}", f"{counts['spam']:,}")
+    if len(sources) > 1:
+        ham, spam = (sum(counts[label] for counts in sources.values()) for label in ("ham", "spam"))
+        shown.add_row("together", f"{ham:,}", f"{spam:,}", style="bold")
+    return shown
+
+
+def held_out_text(figures: dict[str, Any]) -> str:
+    """Return how the model did on mail that its weights had not seen, as sentences."""
+    mail = f"On mail it had not seen ({figures['n_ham']:,} ham, {figures['n_spam']:,} spam)"
+    rank = f"1-ROCA {figures['one_minus_roca_percent']:.3f}%, ECE {figures['ece_percent']:.2f}%"
+    return (
+        f"{mail}: {figures['accuracy_percent']:.2f}% right, {rank}; "
+        f"{figures['ham_at_0.9_count']:,} ham given 0.90 or more, "
+        f"{figures['spam_missed_at_0.5_count']:,} spam below 0.50."
     )

@@ -33,26 +33,33 @@ def fit_combiner(
         experts: names of the experts that were trained.
     """
     active = [k for k, name in enumerate(EXPERTS) if name in experts]
+    gains = np.zeros(len(EXPERTS))
+    target, offset = spam.astype(np.float64), np.zeros(len(spam))
     while True:
-        gains, intercept = _newton(scores[:, active], spam.astype(np.float64), weights)
-        if not len(gains) or gains.min() >= 0:
+        found, intercept = _newton(scores[:, active], target, weights, offset)
+        if len(found) and found.min() < 0:
+            active.pop(int(np.argmin(found)))
+        elif len(found) and found.max() > LARGEST_GAIN:
+            # Held at the bound, and the rest fitted again: the intercept belongs to these gains.
+            held = active.pop(int(np.argmax(found)))
+            gains[held] = LARGEST_GAIN
+            offset = offset + LARGEST_GAIN * scores[:, held]
+        else:
             break
-        active.pop(int(np.argmin(gains)))
-    full = np.zeros(len(EXPERTS))
-    full[active] = np.minimum(gains, LARGEST_GAIN)
-    words, grams, traits, stream = full.tolist()
-    return Combiner((words, grams, traits, stream), float(intercept))
+    gains[active] = found
+    words, grams, traits, stream = gains.tolist()
+    return Combiner((words, grams, traits, stream), intercept)
 
 
-def _newton(scores: F64, target: F64, weights: F64) -> tuple[F64, float]:
-    """Penalised logistic regression; (n, k) -> (k,) gains and the intercept."""
+def _newton(scores: F64, target: F64, weights: F64, offset: F64) -> tuple[F64, float]:
+    """Penalised logistic regression; (n, k) and log-odds to add -> (k,) gains and intercept."""
     n, k = scores.shape
     design = np.hstack([scores, np.ones((n, 1))])
     centre = np.append(np.full(k, 1.0 / max(k, 1)), 0.0)
     penalty = np.append(np.full(k, PRIOR), 1e-3 * PRIOR)
     theta = centre.copy()
     for _ in range(_ROUNDS):
-        probability = 1.0 / (1.0 + np.exp(-np.clip(design @ theta, -40, 40)))
+        probability = 1.0 / (1.0 + np.exp(-np.clip(design @ theta + offset, -40, 40)))
         gradient = design.T @ (weights * (probability - target)) + penalty * (theta - centre)
         curvature = (design * (weights * probability * (1 - probability))[:, None]).T @ design
         move = np.linalg.solve(curvature + np.diag(penalty), gradient)

@@ -32,6 +32,8 @@ SCHEDULES = {
     "stream": Schedule(passes=8, rate=20.0, largest_step=30.0),
 }
 
+FEWEST = 5  # messages of each class, below which nothing is learnt
+
 # Humility: of a source that training has not seen at most this part of the ham may be junked, if
 # it holds enough ham to tell. Log-odds of 0.90, the shipped rule's threshold.
 HAM_LOST = 0.02
@@ -193,10 +195,10 @@ def _check(dataset: Dataset, options: Options) -> None:
         raise InputError(f"no view {options.view!r}; there are {', '.join(VIEWS)}.")
     spam = int(dataset.spam.sum())
     ham = len(dataset) - spam
-    if min(spam, ham) < 5:
+    if min(spam, ham) < FEWEST:
         raise InputError(
             f"there is too little mail to learn from: {spam} spam and {ham} ham after leaving out "
-            "repeats; at least 5 of each are needed, and a few hundred make a useful filter."
+            f"repeats; at least {FEWEST} of each are needed, and a few hundred make a good filter."
         )
     if options.calibrate == "left-out" and len(dataset.names) < 3:
         raise InputError("leaving out one source at a time needs three corpora or more.")
@@ -205,10 +207,7 @@ def _check(dataset: Dataset, options: Options) -> None:
 def _folds(dataset: Dataset, options: Options) -> list[tuple[I64, I64]]:
     """(seen, unseen) rows of each round of calibration."""
     if options.calibrate == "left-out":
-        return [
-            (np.flatnonzero(dataset.sources != k), np.flatnonzero(dataset.sources == k))
-            for k in range(len(dataset.names))
-        ]
+        return _folds_by_source(dataset)
     random = np.random.default_rng(options.seed)
     unseen = []
     for label in (False, True):
@@ -217,6 +216,21 @@ def _folds(dataset: Dataset, options: Options) -> list[tuple[I64, I64]]:
     held = np.sort(np.concatenate(unseen))
     seen = np.setdiff1d(np.arange(len(dataset)), held)
     return [(seen, held)]
+
+
+def _folds_by_source(dataset: Dataset) -> list[tuple[I64, I64]]:
+    """Leave out each source without which both classes can still be learnt."""
+    folds = []
+    for source in range(len(dataset.names)):
+        seen = np.flatnonzero(dataset.sources != source)
+        if min(dataset.spam[seen].sum(), (~dataset.spam[seen]).sum()) >= FEWEST:
+            folds.append((seen, np.flatnonzero(dataset.sources == source)))
+    left = dataset.spam[np.concatenate([held for _, held in folds])] if folds else dataset.spam[:0]
+    if left.all() or not left.any():
+        raise InputError(
+            "leaving out one source at a time needs spam and ham in two corpora or more each."
+        )
+    return folds
 
 
 def _calibration_weights(dataset: Dataset, members: I64, options: Options) -> F64:

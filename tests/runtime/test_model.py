@@ -1,0 +1,113 @@
+"""Artifact to reflex, and what is refused on the way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from winnow.artifact import Artifact, write_artifact
+from winnow.errors import ArtifactError
+from winnow.runtime import EXPERTS, Combiner, Reflex, reflex_of, tensors_of
+
+GAINS = dict(zip(EXPERTS, (0.5, 0.25, 0.125, 0.0), strict=True))
+
+
+def _reflex() -> Reflex:
+    random = np.random.default_rng(0)
+    content, stream = (random.normal(size=n).astype(np.float32) for n in (12, 6))
+    return Reflex(content, stream, (0.5, -1.0, 0.25, 2.0), Combiner((0.5, 0.25, 0.125, 0.0), -0.75))
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Artifact:
+    """The reflex above as an artifact."""
+    return write_artifact(
+        tmp_path / "a.winnow",
+        fingerprint="f",
+        tensors=tensors_of(_reflex()),
+        calibration={"combiner": {"gains": GAINS, "intercept": -0.75}},
+        training={},
+        version="0",
+    )
+
+
+def _load(artifact: Artifact, fingerprint: str = "f") -> Reflex:
+    return reflex_of(artifact, fingerprint=fingerprint, content_buckets=12, stream_buckets=6)
+
+
+def test_a_reflex_comes_back(artifact: Artifact) -> None:
+    """Weights to half precision, biases and combiner exactly."""
+    back, reflex = _load(artifact), _reflex()
+    assert np.allclose(back.content, reflex.content, rtol=1e-3, atol=1e-6)
+    assert np.allclose(back.stream, reflex.stream, rtol=1e-3, atol=1e-6)
+    assert back.biases == reflex.biases
+    assert back.combiner == reflex.combiner
+    assert back.content.dtype == back.stream.dtype == np.float32
+
+
+def test_a_model_without_a_stream_learns_one(artifact: Artifact) -> None:
+    """The shipped model has no weights for raw bytes; it gets a blank vector to correct."""
+    tensors = {k: v for k, v in artifact.tensors.items() if k != "stream"}
+    back = _load(replace(artifact, tensors=tensors))
+    assert back.stream.shape == (6,)
+    assert not back.stream.any()
+    blank = Reflex(_reflex().content, np.zeros(6, dtype=np.float32), (0,) * 4, _reflex().combiner)
+    assert "stream" not in tensors_of(blank)
+
+
+def test_other_features_are_refused(artifact: Artifact) -> None:
+    """Weights never meet features that they were not trained with; both versions are named."""
+    with pytest.raises(ArtifactError, match=r"other features \(f; this Winnow has g\).*train"):
+        _load(artifact, "g")
+
+
+@pytest.mark.parametrize("name", ["content", "stream", "biases"])
+@pytest.mark.parametrize("shape", [(5,), (3, 4), (0,), ()])
+def test_another_shape_is_refused(artifact: Artifact, name: str, shape: tuple[int, ...]) -> None:
+    """No vector is read past its end, and no wrong one is broadcast."""
+    tensors = artifact.tensors | {name: np.zeros(shape, dtype=np.float32)}
+    with pytest.raises(ArtifactError, match=name):
+        _load(replace(artifact, tensors=tensors))
+
+
+def test_integers_are_no_weights(artifact: Artifact) -> None:
+    """A tensor of another kind is refused, not cast."""
+    tensors = artifact.tensors | {"content": np.zeros(12, dtype=np.int32)}
+    with pytest.raises(ArtifactError, match="content"):
+        _load(replace(artifact, tensors=tensors))
+
+
+@pytest.mark.parametrize("name", ["content", "biases"])
+def test_missing_weights_are_refused(artifact: Artifact, name: str) -> None:
+    """A model is whole or refused."""
+    tensors = {k: v for k, v in artifact.tensors.items() if k != name}
+    with pytest.raises(ArtifactError, match=name):
+        _load(replace(artifact, tensors=tensors))
+
+
+@pytest.mark.parametrize(
+    "combiner",
+    [
+        None,
+        [],
+        "gains",
+        {},
+        {"gains": GAINS},
+        {"gains": [1, 2, 3, 4], "intercept": 0},
+        {"gains": {"words": 1.0}, "intercept": 0},
+        {"gains": GAINS | {"words": None}, "intercept": 0},
+        {"gains": GAINS | {"words": "x"}, "intercept": 0},
+        {"gains": GAINS | {"words": -0.1}, "intercept": 0},
+        {"gains": GAINS | {"words": float("nan")}, "intercept": 0},
+        {"gains": GAINS, "intercept": float("inf")},
+        {"gains": GAINS, "intercept": 10**400},
+    ],
+)
+def test_an_unusable_combiner_is_refused(artifact: Artifact, combiner: Any) -> None:
+    """Missing, of another form, negative, infinite or no number: never an answer of NaN."""
+    with pytest.raises(ArtifactError, match="combiner"):
+        _load(replace(artifact, calibration={"combiner": combiner}))
