@@ -1,1 +1,1 @@
-"""Measurements of Winnow on labelled mail."""
+"""Measures what the documentation claims: `python -m bench` (docs/reference/benchmarks.md)."""
