@@ -74,6 +74,22 @@ def test_roc_names_do_not_lie_on_each_other() -> None:
     assert abs(places["at 0.50"] - places["at 0.90"]) >= 15
 
 
+def test_roc_names_do_not_lie_on_the_curve() -> None:
+    """A point at the right edge has its name in the corner below, where the curve has left."""
+    rng = np.random.default_rng(0)
+    ham, spam = rng.random(2000) ** 0.5, 1 - 0.6 * rng.random(1000) ** 6
+    poor = scored(ham.tolist(), spam.tolist())
+    root = parsed(roc_plot(poor, "k"))
+    names = [e for e in root.iter("text") if e.attrib["class"] == "name"]
+    curve = points(root)
+    assert len(names) == 2
+    for name in names:
+        assert name.attrib["text-anchor"] == "end"
+        left = float(name.attrib["x"]) - 46  # "at 0.50" at this size
+        top = float(name.attrib["y"]) - 10
+        assert not any(x > left and y > top for x, y in curve)
+
+
 def test_reliability_of_an_honest_filter_lies_on_the_line() -> None:
     """Points at (mean given, share that was spam), with the count of each bin above its bar."""
     rng = np.random.default_rng(0)

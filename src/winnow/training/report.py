@@ -132,10 +132,14 @@ def _plots(result: Result, key: str) -> list[str]:
         plots.append(_figure("Reliability", plot, note, bins_table(scored)))
     if result.curve:
         note = "Answered first, learnt after. An error is an answer on the wrong side of 0.50."
-        plots.append(_figure("Errors", errors_plot(result.curve, f"{key}-errors"), note))
+        plots.append(
+            _figure("Learning curve: errors", errors_plot(result.curve, f"{key}-errors"), note)
+        )
         if both:
             note = "Of all answers up to that message, the first ones included."
-            plots.append(_figure("Ranking", running_plot(scored, f"{key}-running"), note))
+            plots.append(
+                _figure("Learning curve: ranking", running_plot(scored, f"{key}-running"), note)
+            )
     return plots
 
 

@@ -44,6 +44,7 @@ _ROC_FLOORS = (99.0, 98.0, 95.0, 90.0, 80.0, 50.0, 0.0)
 _ROC_LOW_PERCENT = 0.01
 _ZERO_GAP = 44.0  # a logarithmic axis has no zero: it gets a place of its own at the left
 _RUNNING_POINTS = 80
+_NAME_WIDTH = 54.0  # of "at 0.50"
 
 
 def roc_plot(scored: Scored, key: str) -> str:
@@ -60,7 +61,7 @@ def roc_plot(scored: Scored, key: str) -> str:
     corners: list[Point] = []
     for before, after in pairwise(zip(100 * false, 100 * true, strict=True)):
         corners += [(_roc_place(x, zero, v[0]), y_place(v[1])) for v in (before, after)]
-    marks, told = _operating_points(scored, x, zero, y)
+    marks, told = _operating_points(scored, x, zero, y, corners)
     body = (
         axes(_FRAME, x, y, x_title="ham taken for spam, %", y_title="spam caught, %")
         + line((zero, _FRAME.bottom), (zero, _FRAME.bottom + 4), "axis")
@@ -91,20 +92,24 @@ def _roc_floor(scored: Scored, false: Floats, true: Floats) -> float:
     )
 
 
-def _operating_points(scored: Scored, x: Axis, zero: float, y: Axis) -> tuple[str, str]:
+def _operating_points(
+    scored: Scored, x: Axis, zero: float, y: Axis, curve: Sequence[Point]
+) -> tuple[str, str]:
     """Mark where the two thresholds of the shipped rule lie on the curve, and say it in words."""
     drawn, told, above = [], [], -math.inf
     for threshold in (FLAG, JUNK):
         lost = 100 * ham_at(scored, threshold) / scored.ham.size
         caught = 100 * (recall_at(scored, threshold) or 0.0)
         at_x, at_y = _roc_place(x, zero, lost), y.place(caught)
+        drawn.append(dot(at_x, at_y, "point"))
         # The curve runs down to the left, so names have room at the lower right; the point of
         # the lower threshold lies higher, and the other's name makes way downwards.
+        name_x, anchor = at_x + 7, "start"
+        if at_x > _FRAME.right - _NAME_WIDTH - 7:
+            name_x, anchor = _FRAME.right, "end"
+            at_y = max([at_y, *(b for a, b in curve if a >= name_x - _NAME_WIDTH)])
         name_y = max(at_y + 17, above + 15)
         above = name_y
-        near_edge = at_x > _FRAME.right - 70
-        name_x, anchor = (at_x - 7, "end") if near_edge else (at_x + 7, "start")
-        drawn.append(dot(at_x, at_y, "point"))
         drawn.append(text(name_x, name_y, f"at {threshold:.2f}", style="name", anchor=anchor))
         told.append(f"At {threshold:.2f}: {caught:.2f}% of spam caught, {lost:.2f}% of ham lost.")
     return "".join(drawn), " ".join(told)
