@@ -86,11 +86,39 @@ def test_maildir_in_use(tmp_path: Path) -> None:
 
 
 def test_empty_maildir(tmp_path: Path) -> None:
-    """Nothing to learn from is said, not passed over."""
+    """A Maildir without mail is a corpus of none: whoever needs some sees it beforehand."""
     (tmp_path / "cur").mkdir()
     (tmp_path / "new").mkdir()
-    with pytest.raises(InputError, match="no messages in cur or new"):
-        opened(tmp_path)
+    corpus = opened(tmp_path)
+    assert (corpus.len_hint, list(corpus)) == (0, [])
+
+
+@pytest.mark.parametrize("part", ["cur", "new"])
+def test_half_a_maildir(tmp_path: Path, part: str) -> None:
+    """The folder cur or new is read by the same rules, not as a tree of files."""
+    write_tree(
+        tmp_path / "Maildir",
+        {
+            "cur/1.a:2,S": HAM,
+            "cur/2.b:2,T": b"Subject: trashed",
+            "cur/3.c:2,": b"no header here",
+            "new/4.d": b"no header here",
+        },
+    )
+    corpus = opened(tmp_path / "Maildir" / part)
+    expected = {"cur": ["cur/1.a:2,S", "cur/3.c:2,"], "new": ["new/4.d"]}
+    assert (corpus.name, [e.id for e in corpus]) == ("Maildir", expected[part])
+    (tmp_path / "Maildir" / "new" / "4.d").unlink()
+    (tmp_path / "Maildir" / "new").rmdir()
+    assert [e.id for e in opened(tmp_path / "Maildir" / "cur")] == ["1.a:2,S", "2.b:2,T"]
+
+
+def test_a_file_of_a_maildir_is_one_message(tmp_path: Path) -> None:
+    """A sender who writes an mbox into his text does not make two messages of one."""
+    two = FROM_LINE + HAM + b"\n" + FROM_LINE + SPAM
+    write_tree(tmp_path, {"cur/1.a:2,S": two, "new/2.b": SPAM})
+    found = [(e.id, e.raw) for e in opened(tmp_path)]
+    assert found == [("cur/1.a:2,S", two.removeprefix(FROM_LINE)), ("new/2.b", SPAM)]
 
 
 def test_tree_of_eml(tmp_path: Path) -> None:

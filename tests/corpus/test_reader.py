@@ -71,6 +71,15 @@ def test_message_that_looks_like_an_archive(tmp_path: Path) -> None:
         assert example.raw == data
 
 
+def test_a_file_of_a_maildir(tmp_path: Path) -> None:
+    """Named alone it is one message as well, under the name that the user gave."""
+    write_tree(tmp_path, {"cur/1.a:2,S": MBOX, "new/2.b": b"PK\x03\x04"})
+    for name, raw in (("cur/1.a:2,S", strip_from_line(MBOX)), ("new/2.b", b"PK\x03\x04")):
+        corpus = open_corpus(tmp_path / name)
+        assert corpus.len_hint == 1
+        assert [(e.id, e.raw) for e in corpus] == [(str(tmp_path / name), raw)]
+
+
 @pytest.mark.parametrize(
     ("name", "data", "reason"),
     [
@@ -95,6 +104,18 @@ def test_missing_path(tmp_path: Path) -> None:
     """The sentence names the path and the forms."""
     with pytest.raises(InputError, match=r"nowhere: there is no such .* a Maildir, a folder"):
         open_corpus(tmp_path / "nowhere")
+
+
+def test_empty_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty message can be asked about, but nothing can be learnt of it."""
+    for label in (None, Label.SPAM, Label.HAM):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+        corpus = open_corpus(Path("-"), label=label)
+        if label is None:
+            assert [e.raw for e in corpus] == [b""]
+        else:
+            with pytest.raises(InputError, match="standard input: is empty"):
+                list(corpus)
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import io
 import lzma
 import os
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,30 @@ def test_message_is_cut_at_the_bound_and_its_size_told(size: int) -> None:
     data = os.urandom(size)
     assert read_message(io.BytesIO(data), 100) == (data[:100], size)
     assert read_message(io.BytesIO(data), 1 << 20) == (data, size)
+
+
+def test_a_disk_that_fails_at_the_first_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the file, also when its beginning cannot be read."""
+
+    def fail(file: object) -> object:
+        raise OSError(errno.EIO, "Input/output error")
+
+    (tmp_path / "mail").write_bytes(TEXT)
+    monkeypatch.setattr("winnow.corpus.stream._decompressor", fail)
+    with pytest.raises(InputError, match=r"mail: cannot be read: Input/output error"):
+        read(tmp_path / "mail")
+
+
+def test_a_large_message_is_held_once() -> None:
+    """Reading 50 MB does not take 100 MB."""
+    raw = bytes(20 << 20)
+    tracemalloc.start()
+    try:
+        kept, size = read_message(io.BytesIO(raw), 1 << 30)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (len(kept), size) == (len(raw), len(raw))
+    assert peak < 1.5 * len(raw)

@@ -26,22 +26,26 @@ from winnow.verdict import Label
 # NAME:2,FLAGS; ";" and "!" stand for ":" on file systems that cannot have one in a name.
 _MAILDIR_FLAGS = re.compile(r"[:;!]2,([A-Za-z]*)$")
 _TRASHED_OR_DRAFT = frozenset("TD")
+_MAIL_PARTS = ("cur", "new")
 
 
 def open_folder(path: Path, label: Label | None, bounds: Bounds) -> Corpus:
-    """Open a folder, looking in this order: index.tsv, NAME/index.tsv, cur and new, files.
+    """Open a folder: half a Maildir, or, in this order: index.tsv, NAME/index.tsv, Maildir, files.
 
     Raises:
         InputError: it cannot be read, holds no mail, or is labelled twice.
     """
     try:
+        if in_maildir(path / "message"):
+            whole = path.absolute()
+            return _open_maildir(whole.parent, label, bounds, (whole.name,))
         indexes = _indexes(path)
         if len(indexes) > 1:
             raise several_corpora(path, [index.parent.name for index in indexes])
         if indexes:
             return _open_indexed(indexes[0], label, bounds)
         if (path / "cur").is_dir() and (path / "new").is_dir():
-            return _open_maildir(path, label, bounds)
+            return _open_maildir(path, label, bounds, _MAIL_PARTS)
         return _open_tree(path, label, bounds)
     except OSError as error:
         raise unreadable(error.filename or path, error) from error
@@ -93,7 +97,7 @@ class _Files:
     names: list[str]
     label: Label | None
     bounds: Bounds
-    may_vanish: bool = False
+    maildir: bool = False
 
     def corpus(self) -> Corpus:
         source = printable(self.folder.resolve().name or str(self.folder))
@@ -108,16 +112,27 @@ class _Files:
     def _messages(self, name: str, unpacker: Unpacker) -> Iterator[Example]:
         path = self.folder / name
         # A mail program may move a Maildir's message while we read the ones before it.
-        if self.may_vanish and not path.exists():
+        if self.maildir and not path.exists():
             return
         with open_stream(path, self.bounds) as stream:
-            yield from unpacker.messages(stream, os.fsencode(name))
+            if self.maildir:  # a file of it is one message, also when it begins as an mbox does
+                yield unpacker.message(stream, os.fsencode(name))
+            else:
+                yield from unpacker.messages(stream, os.fsencode(name))
 
 
-def _open_maildir(path: Path, label: Label | None, bounds: Bounds) -> Corpus:
+def in_maildir(file: Path) -> bool:
+    """Whether a file lies where a Maildir keeps its messages."""
+    part = file.absolute().parent
+    return part.name in _MAIL_PARTS and all((part.parent / each).is_dir() for each in _MAIL_PARTS)
+
+
+def _open_maildir(
+    path: Path, label: Label | None, bounds: Bounds, parts: tuple[str, ...]
+) -> Corpus:
     """Open cur and new, oldest first; subfolders (".Junk") are Maildirs of their own."""
     found: list[tuple[int, str, str]] = []
-    for part in ("cur", "new"):
+    for part in parts:
         for entry in os.scandir(path / part):
             match = _MAILDIR_FLAGS.search(entry.name)
             unwanted = match is not None and _TRASHED_OR_DRAFT & set(match[1])
@@ -127,10 +142,8 @@ def _open_maildir(path: Path, label: Label | None, bounds: Bounds) -> Corpus:
             seconds = entry.name.partition(".")[0]
             delivered = int(seconds) if seconds.isascii() and seconds.isdigit() else 0
             found.append((delivered, entry.name, f"{part}/{entry.name}"))
-    if not found:
-        raise InputError(f"{path}: the Maildir holds no messages in cur or new.")
     names = [name for _, _, name in sorted(found)]
-    return _Files(path, names, label, bounds, may_vanish=True).corpus()
+    return _Files(path, names, label, bounds, maildir=True).corpus()
 
 
 def _open_tree(path: Path, label: Label | None, bounds: Bounds) -> Corpus:

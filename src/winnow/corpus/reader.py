@@ -7,7 +7,7 @@ from pathlib import Path
 
 from winnow.corpus.archive import TAR_NAMES, corpus_name, open_archive
 from winnow.corpus.example import DEFAULT_BOUNDS, Bounds, Corpus, Example, printable
-from winnow.corpus.folder import open_folder
+from winnow.corpus.folder import in_maildir, open_folder
 from winnow.corpus.framing import HEAD_BYTES
 from winnow.corpus.stream import STDIN, is_pipe, open_stream
 from winnow.corpus.tar import is_tar
@@ -35,8 +35,8 @@ def open_corpus(
 ) -> Corpus:
     """Open mail in any of the forms that docs/reference/corpora.md lists.
 
-    What a path is, is found by looking at it. Names matter in one case: a file named .eml is one
-    message, whatever bytes it begins with.
+    What a path is, is found by looking at it. Names matter in one case: a file named .eml, or in
+    cur or new of a Maildir, is one message, whatever bytes it begins with.
 
     Args:
         path: a file, a folder, or `Path("-")` for standard input.
@@ -56,11 +56,12 @@ def open_corpus(
         return open_folder(path, label, bounds)
     with open_stream(path, bounds) as stream:
         head = stream.peek(HEAD_BYTES)
-    if path.suffix.lower() != ".eml":
+    one = path.suffix.lower() == ".eml" or in_maildir(path)
+    if not one:
         if is_tar(head):
             return open_archive(path, label, bounds)
         _refuse_foreign(path, head)
-    return _open_file(path, head, label, bounds)
+    return _open_file(path, label, bounds, one=one or not is_mbox(head, path.name))
 
 
 def _refuse_foreign(path: Path, head: bytes) -> None:
@@ -77,15 +78,18 @@ def _refuse_foreign(path: Path, head: bytes) -> None:
         raise InputError(f"{path}: is the index of a corpus; name its folder {path.parent}.")
 
 
-def _open_file(path: Path, head: bytes, label: Label | None, bounds: Bounds) -> Corpus:
+def _open_file(path: Path, label: Label | None, bounds: Bounds, *, one: bool) -> Corpus:
     name = corpus_name(path)
 
     def read() -> Iterator[Example]:
+        unpacker = Unpacker(name, label, bounds)
         with open_stream(path, bounds) as stream:
-            yield from Unpacker(name, label, bounds).messages(stream, str(path))
+            if one:
+                yield unpacker.message(stream, str(path))
+            else:
+                yield from unpacker.messages(stream, str(path))
 
-    hint = None if is_mbox(head, path.name) else 1
-    return Corpus(name, hint, label is not None, read, bounds=bounds)
+    return Corpus(name, 1 if one else None, label is not None, read, bounds=bounds)
 
 
 def _open_pipe(path: Path, label: Label | None, bounds: Bounds) -> Corpus:
@@ -98,6 +102,8 @@ def _open_pipe(path: Path, label: Label | None, bounds: Bounds) -> Corpus:
             raise InputError(f"{name}: can be read only once; put the mail into a file.")
         used.append(True)
         with open_stream(path, bounds) as stream:
+            if label is not None and not stream.peek(1):
+                raise InputError(f"{name}: is empty; there is nothing to learn in it.")
             if is_tar(stream.peek(HEAD_BYTES)) or stream.peek(6)[:6] == b"\xfd7zXZ\x00":
                 raise InputError(f"{name}: an archive must be named as a file, not piped.")
             yield from Unpacker(name, label, bounds).messages(stream, printable(str(path)))

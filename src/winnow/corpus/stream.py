@@ -124,7 +124,11 @@ def open_stream(path: Path, bounds: Bounds) -> io.BufferedReader:
     if not stat.S_ISREG(mode):
         file.close()
         raise InputError(f"{path}: is a device or a socket; name a file or a folder of mail.")
-    inner = file if path.suffix.lower() == ".eml" else _decompressor(file)
+    try:
+        inner = file if path.suffix.lower() == ".eml" else _decompressor(file)
+    except OSError as error:  # the first bytes are read here
+        file.close()
+        raise unreadable(path, error) from error
     allowed = None
     if inner is not file:
         expanded = bounds.max_expansion * path.stat().st_size
@@ -149,10 +153,10 @@ def read_message(stream: io.BufferedIOBase, max_bytes: int) -> tuple[bytes, int]
     Returns:
         Its first `max_bytes` bytes, and how many there were.
     """
-    chunks: list[bytes] = []
+    kept = io.BytesIO()  # gives up its bytes without a copy, unlike a list of pieces
     size = 0
     while data := stream.read(_BUFFER_BYTES):
         if size < max_bytes:
-            chunks.append(data[: max_bytes - size])
+            kept.write(data[: max_bytes - size])
         size += len(data)
-    return b"".join(chunks), size
+    return kept.getvalue(), size

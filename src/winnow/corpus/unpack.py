@@ -35,11 +35,16 @@ class Unpacker:
         """
         id_ = printable(name)
         if not is_mbox(stream.peek(HEAD_BYTES), id_):
-            yield self._example(id_, *read_message(stream, self.bounds.max_message_bytes))
+            yield self.message(stream, name)
             return
         pieces = split_mbox(stream, self.bounds.max_message_bytes)
         for number, (raw, size) in enumerate(pieces, start=1):
             yield self._example(f"{id_}#{number}", raw, size)
+
+    def message(self, stream: io.BufferedReader, name: str | bytes) -> Example:
+        """Return a file that is one message, whatever it begins with."""
+        whole = read_message(stream, self.bounds.max_message_bytes)
+        return self._example(printable(name), *whole)
 
     def _example(self, id_: str, raw: bytes, size: int) -> Example:
         self._count += 1
