@@ -232,12 +232,27 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -
         _write(tmp_path / "a.winnow", value)
 
 
-@pytest.mark.parametrize("name", ["none.winnow", "file", "file/x", "\0"])
+@pytest.mark.parametrize("name", ["none.winnow", "file/x", "\0"])
 def test_what_is_not_there_is_named(tmp_path: Path, name: str) -> None:
     """The error says how to make a model."""
     (tmp_path / "file").write_text("x")
     with pytest.raises(ArtifactError, match=r"no model at .*winnow train"):
         read_artifact(tmp_path / name)
+
+
+def test_a_file_is_no_model(model: Path) -> None:
+    """Nobody is told to train over a file; a model is its folder."""
+    with pytest.raises(ArtifactError, match="is no folder; a model is one"):
+        read_artifact(model / "manifest.json")
+
+
+@pytest.mark.parametrize("training", [None, 5, [], "x"])
+def test_a_manifest_without_its_training(model: Path, training: object) -> None:
+    """What every reader of a manifest looks into is there, or the model is refused."""
+    manifest = json.loads((model / "manifest.json").read_bytes())
+    (model / "manifest.json").write_text(json.dumps(manifest | {"training": training}))
+    with pytest.raises(ArtifactError, match="tells of no training"):
+        read_artifact(model)
 
 
 @pytest.mark.parametrize("kind", ["folder", "empty folder", "file"])

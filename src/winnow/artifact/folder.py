@@ -165,6 +165,8 @@ def read_artifact(path: Path) -> Artifact:
     except OSError as error:
         raise ArtifactError(f"cannot read {path}: {error.strerror}.") from error
     if not there:
+        if os.path.lexists(path):
+            raise ArtifactError(f"{path} is no folder; a model is one, name it instead of a file.")
         raise ArtifactError(f"no model at {path}; `winnow train --out {path} …` makes one.")
     manifest = _read_json(path, _MANIFEST)
     if manifest.get("kind") != KIND:
@@ -176,6 +178,8 @@ def read_artifact(path: Path) -> Artifact:
         newer = isinstance(schema, int) and schema > SCHEMA
         todo = "use a newer Winnow" if newer else "train it again with this Winnow"
         raise ArtifactError(f"{path} has schema {schema!r}, this Winnow reads {SCHEMA}; {todo}.")
+    if not isinstance(manifest.get("training"), dict):
+        raise ArtifactError(f"{path}: manifest.json tells of no training; copy or train it again.")
     listed = manifest.get("files")
     if not isinstance(listed, dict) or not set(listed) >= _REQUIRED:
         raise ArtifactError(
@@ -213,7 +217,10 @@ def _read_file(path: Path, name: str, largest: int) -> bytes:
             raise ArtifactError(f"{file} is larger than any model's; it is not one of Winnow's.")
         return file.read_bytes()
     except FileNotFoundError as error:
-        raise ArtifactError(f"{path} is not a whole Winnow model: {name} is missing.") from error
+        raise ArtifactError(
+            f"{path} is not a whole Winnow model: {name} is missing; copy it again, or name the "
+            "folder that `winnow train` wrote."
+        ) from error
     except OSError as error:
         raise ArtifactError(f"cannot read {file}: {error.strerror}.") from error
 
