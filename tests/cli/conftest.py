@@ -80,13 +80,13 @@ def winnow(capsys: pytest.CaptureFixture[str]) -> Run:
 def on_terminal() -> Callable[..., str]:
     """Return a function that runs a command on a terminal of so many columns."""
 
-    def run(columns: int, *words: object) -> str:
+    def run(columns: int, *words: object, term: str = "xterm-256color") -> str:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         command = [sys.executable, "-m", "winnow", *map(str, words)]
         hidden = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"}
         environment = {k: v for k, v in os.environ.items() if k not in hidden}
-        environment |= {"TERM": "xterm-256color"}
+        environment |= {"TERM": term}
         with subprocess.Popen(
             command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment
         ) as process:

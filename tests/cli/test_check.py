@@ -172,3 +172,33 @@ def test_reasons_that_fit() -> None:
     assert reasons_text((Reason("trait", "t" * 90, 1.0),), 20) == f"{'t' * 11}… +100%"
     assert reasons_text((Reason("word", "a\x1b\n", 1.0),), 40) == r"“a\x1b\n” +100%"
     assert reasons_text((), 40) == ""
+
+
+@pytest.mark.slow
+def test_a_narrow_terminal(on_terminal: Callable[..., str], model: Path, mail: Path) -> None:
+    """On 40 columns a message has two lines, the second for its reasons."""
+    lines = STYLE.sub("", on_terminal(40, "check", "--model", model, mail)).splitlines()
+    assert max(cell_len(line.rstrip()) for line in lines) <= 40
+    assert [line.split()[0] for line in lines[::2]] == ["message", "a.eml", "b.eml", "c.eml"]
+    assert [line.split()[-1] for line in lines[2::2]] == ["deliver", "deliver", "junk"]
+    assert all("%" in line and len(line.rstrip()) > 12 for line in lines[3::2])
+
+
+def test_a_store_in_the_way(winnow: Run, model: Path, mail: Path, store: Path) -> None:
+    """Who named no store is told how to get an answer when the usual one is broken."""
+    store.parent.mkdir()
+    store.write_text("not a database\n" * 100)
+    done = winnow("check", "--model", model, mail)
+    assert (done.status, done.out) == (2, "")
+    assert "--no-store answers without corrections." in done.err
+    assert "--no-store" not in winnow("check", "--model", model, "--store", store, mail).err
+    assert winnow("check", "--model", model, "--no-store", mail).status == 0
+
+
+def test_a_maildir_without_new_mail(winnow: Run, model: Path, tmp_path: Path) -> None:
+    """No mail has come: no answers, and no fault that cron would report every night."""
+    for part in ("cur", "new"):
+        (tmp_path / "Maildir" / part).mkdir(parents=True)
+    for place in ("Maildir", "Maildir/new"):
+        done = winnow("check", "--json", "--model", model, tmp_path / place)
+        assert (done.status, done.out, done.err) == (0, "", "")

@@ -105,7 +105,9 @@ def test_a_full_disk(options: list[str], model: Path, mail: Path) -> None:
     with full.open("wb") as out:
         done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE)
     assert done.returncode == 2
-    assert done.stderr == b"winnow: [Errno 28] No space left on device.\n"
+    assert done.stderr == (
+        b"winnow: the output cannot be written: No space left on device; make room and ask again.\n"
+    )
 
 
 @pytest.mark.slow
@@ -120,3 +122,54 @@ def test_a_locale_without_the_sign(model: Path, tmp_path: Path) -> None:
         env={"PYTHONIOENCODING": "ascii", "PATH": "", "HOME": str(tmp_path)},
     )
     assert rb"Gr\xfc\xdfe.eml" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            "train",
+            "winnow: the following arguments are required: --out; see `winnow train --help`.\n",
+        ),
+        (
+            "check",
+            "winnow: the following arguments are required: PATH; see `winnow check --help`.\n",
+        ),
+        ("learn --spam", "argument --spam: expected at least one argument; see `winnow learn --h"),
+        ("rule", "see `winnow rule --help`"),
+        ("nope", "invalid choice: 'nope'"),
+        ("", "VERB; see `winnow --help`"),
+    ],
+)
+def test_misuse_is_a_sentence(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A forgotten option is told in one line, not below a page of usage."""
+    with pytest.raises(SystemExit) as stopped:
+        main(words.split())
+    assert stopped.value.code == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "closed", "status"),
+    [
+        ("inspect {model}", ">&-", 0),
+        ("inspect --json {model}", ">&- 2>&-", 0),
+        ("check --model {model} {mail}", ">&-", 0),
+        ("check --model {model} - ", "<&-", 0),
+        ("check --model {model} nope", "2>&-", 2),
+        ("train --out {model}.again {corpus}", ">&- 2>&- <&-", 0),
+    ],
+)
+def test_closed_streams(
+    words: str, closed: str, status: int, model: Path, mail: Path, corpus: Path
+) -> None:
+    """A caller that closes a stream (cron, a daemon) gets the work and the status."""
+    command = words.format(model=model, mail=mail, corpus=corpus)
+    done = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m winnow {command} {closed}"],
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (status, b"")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -123,15 +124,18 @@ def test_a_single_result_for_a_person(winnow: Run, model: Path, corpus: Path) ->
     assert lines["ham"] == ["80"]
     assert lines["ham given 0.90 or more"] == ["0.00", "0.00", "to", "0.00", "0", "of", "80"]
     assert lines["1-ROCA"][2] == "to"
+    low, to, high = lines["Brier score, 0 to 1"][1:]
+    assert (to, 0 <= float(low) <= float(high) <= 1) == ("to", True)
 
 
 def test_report(winnow: Run, corpus: Path, tmp_path: Path) -> None:
     """The report has the curve of the online protocol; a place that is not there is told first."""
     report = tmp_path / "r.html"
     assert winnow("evaluate", "--protocol", "online", "--report", report, corpus).status == 0
-    assert "Errors" in report.read_text("utf-8")
-    done = winnow("evaluate", "--report", tmp_path / "none" / "r.html", corpus)
-    assert (done.status, "there is no folder" in done.err) == (2, True)
+    assert "Learning curve: errors" in report.read_text("utf-8")
+    for place, said in ((tmp_path / "none" / "r.html", "no folder"), (tmp_path, "is a folder")):
+        done = winnow("evaluate", "--report", place, corpus)
+        assert (done.status, said in done.err, "reading" in done.err) == (2, True, False)
 
 
 @pytest.mark.parametrize(
@@ -152,3 +156,29 @@ def test_options_that_would_do_nothing(words: str, said: str, winnow: Run, corpu
     done = winnow("evaluate", *words.split(), corpus)
     assert (done.status, done.out) == (2, "")
     assert said in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_figures_are_whole_on_any_terminal(
+    columns: int,
+    on_terminal: Callable[..., str],
+    winnow: Run,
+    model: Path,
+    corpus: Path,
+    other: Path,
+) -> None:
+    """A narrow terminal does not make 2.40 of 12.40, for one corpus or for several."""
+    (true,) = json.loads(winnow("evaluate", "--json", "--model", model, other).out)
+    for corpora in ([other], [corpus, other]):
+        shown = on_terminal(columns, "evaluate", "--model", model, *corpora)
+        assert f"{true['ece_percent']:.2f}" in shown
+        assert f"{true['accuracy_percent']:.2f}" in shown
+
+
+def test_an_empty_maildir_is_told(winnow: Run, corpus: Path, tmp_path: Path) -> None:
+    """What should have been learnt from and holds nothing is a mistake at the command line."""
+    for part in ("cur", "new"):
+        (tmp_path / "Sent" / part).mkdir(parents=True)
+    done = winnow("evaluate", corpus, "--ham", tmp_path / "Sent")
+    assert (done.status, "Sent: the Maildir holds no messages" in done.err) == (2, True)

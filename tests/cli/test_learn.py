@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -104,3 +106,36 @@ def test_a_store_that_cannot_be_used(winnow: Run, model: Path, mail: Path, tmp_p
     done = winnow("learn", "--model", model, "--store", path, "--spam", mail)
     assert (done.status, done.out) == (2, "")
     assert path.read_text() == "not a database\n" * 100
+
+
+def test_a_labelled_corpus_is_not_taken_for_spam(
+    winnow: Run, model: Path, corpus: Path, store: Path
+) -> None:
+    """Its ham would be learnt as spam: refused, and nothing of it is learnt."""
+    done = winnow("learn", "--model", model, "--spam", corpus)
+    assert (done.status, done.out) == (2, "")
+    assert "has its own labels" in done.err
+    assert not store.exists()
+
+
+@pytest.mark.parametrize("words", ["--spam -", "--ham -"])
+def test_nothing_is_learnt_of_nothing(
+    words: str, winnow: Run, model: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`fetch | winnow learn --spam -` with a failing fetch teaches no empty message."""
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"")))
+    done = winnow("learn", "--model", model, *words.split())
+    assert (done.status, done.out) == (2, "")
+    assert "standard input: is empty" in done.err
+    assert winnow("learn", "--model", model, "--spam", "-", "--ham", "-").status == 2
+    kept = Store.open(store)
+    assert kept.corrections() == []
+    kept.close()
+
+
+def test_an_empty_spam_folder(winnow: Run, model: Path, tmp_path: Path) -> None:
+    """`winnow learn --spam ~/Maildir/.Junk` every night is no fault when no spam came."""
+    for part in ("cur", "new"):
+        (tmp_path / ".Junk" / part).mkdir(parents=True)
+    done = winnow("learn", "--model", model, "--spam", tmp_path / ".Junk")
+    assert (done.status, done.out, done.err) == (0, "no messages there.\n", "")

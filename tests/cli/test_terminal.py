@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cli.conftest import Run
 from winnow.cli.terminal import (
     _Meter,
     _PlainProgress,
+    a_path,
     add_labelled,
     console,
     listed,
     printable,
     progress_bar,
+    read_stdin_once,
     seconds,
     size,
-    table,
 )
+from winnow.errors import InputError
 
 
 @given(st.text(st.characters(codec=None), max_size=80), st.integers(8, 60), st.booleans())
@@ -41,14 +46,9 @@ def test_where_text_is_cut() -> None:
 
 
 def test_the_console_obeys_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
-    """Brackets and colons of mail are text, in lines and in tables."""
-    shown = table("name ", "n")
-    shown.add_row("[red]x[/red] :smile: [/]", "1")
-    console().print(shown)
-    console().print("[bold]y[/bold]")
-    out = capsys.readouterr().out
-    assert "[red]x[/red] :smile: [/]" in out
-    assert "[bold]y[/bold]" in out
+    """Brackets and colons of mail are text."""
+    console().print("[bold]y[/bold] :smile: [/]")
+    assert capsys.readouterr().out == "[bold]y[/bold] :smile: [/]\n"
 
 
 def test_numbers_for_people() -> None:
@@ -109,3 +109,45 @@ def test_paths_add_up() -> None:
     assert [str(path) for path in args.spam] == ["a", "b", "c"]
     assert [str(path) for path in args.ham] == ["d"]
     assert parser.parse_args([]).spam == []
+
+
+@pytest.mark.parametrize("words", ["check", "learn --spam", "evaluate", "inspect"])
+def test_an_empty_path_is_no_path(
+    words: str, winnow: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`learn --spam "$FILE"` without FILE does not learn the current folder."""
+    with pytest.raises(SystemExit) as stopped:
+        winnow(*words.split(), "")
+    assert stopped.value.code == 2
+    assert "the path is empty" in capsys.readouterr().err
+    assert a_path("x") == Path("x")
+
+
+def test_standard_input_is_read_once() -> None:
+    """The second "-" would be an empty message, answered or even learnt."""
+    read_stdin_once([Path("-"), Path("a"), Path("b-")])
+    with pytest.raises(InputError, match="only once"):
+        read_stdin_once([Path("-"), Path("a"), Path("-")])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("columns", "count"), [(100, "\u2501+ \\S+ of \\S+"), (50, "\\S+ of \\S+"), (32, "\\d+%")]
+)
+def test_progress_on_a_terminal(
+    columns: int, count: str, on_terminal: Callable[..., str], corpus: Path, tmp_path: Path
+) -> None:
+    """A bar where there is room, else the numbers alone; rate and time left are never cut."""
+    shown = on_terminal(columns, "train", "--out", tmp_path / "m.winnow", corpus)
+    flat = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).replace("\u2578", "").replace("\u257a", "")
+    assert re.search(rf"reading +{count} [0-9,]+/s (?:\d\d|--):(?:\d\d|--)", flat)
+
+
+@pytest.mark.slow
+def test_a_terminal_that_cannot_draw(
+    on_terminal: Callable[..., str], corpus: Path, tmp_path: Path
+) -> None:
+    """TERM=dumb (the shell of an editor) gets plain lines, and no empty one for a bar."""
+    shown = on_terminal(80, "train", "--out", tmp_path / "m.winnow", corpus, term="dumb")
+    assert "\x1b" not in shown
+    assert shown.startswith("source")

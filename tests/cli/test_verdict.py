@@ -69,7 +69,7 @@ def test_none(winnow: Run, logged: Path, tmp_path: Path) -> None:
     """A message that was never answered, and a store that is not there, are sentences."""
     done = winnow("verdict", "nobody@b.c")
     assert (done.status, done.out) == (2, "")
-    assert "holds no verdict on nobody@b.c" in done.err
+    assert "holds no verdict on 'nobody@b.c'; a server" in done.err
     done = winnow("verdict", "a@b.c", "--store", tmp_path / "none.db")
     assert (done.status, "there is no store" in done.err) == (2, True)
     assert not (tmp_path / "none.db").exists()

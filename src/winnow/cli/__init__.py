@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import io
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from winnow import __version__
 from winnow.cli.terminal import printable
@@ -24,9 +26,20 @@ UNUSABLE = 2
 INTERRUPTED = 128 + 2  # as shells report SIGINT
 
 
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one sentence, as every other of ours, not a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        self.exit(UNUSABLE, f"winnow: {printable(message, 2000)}; see `{self.prog} --help`.\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all verbs."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="winnow", description="Calibrated spam probability for e-mail, learnt from mail."
     )
     parser.add_argument("--version", action="version", version=f"winnow {__version__}")
@@ -45,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 when it did its work, 2 on unusable input, 130 when interrupted.
     """
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A locale without the sign that mail holds must not stop the answer.
         if isinstance(stream, io.TextIOWrapper):
@@ -62,10 +76,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         _drop_output()
         return 0
     except OSError as error:  # a path that no system takes, a full disk below our output
-        _complain(f"{error.filename}: {error.strerror}." if error.filename else f"{error}.")
+        _complain(_reason(error))
         _drop_output()
         return UNUSABLE
     return status
+
+
+def _open_closed_streams() -> None:
+    """Give each stream that the caller closed (`>&-`) to nowhere.
+
+    A caller that closes one wants nothing to be heard of it. Left closed, it would be None here,
+    and its number would go to the next file that is opened.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  for good
+
+
+def _reason(error: OSError) -> str:
+    if error.filename:
+        return f"{error.filename}: {error.strerror}."
+    if error.errno in _DISK_FULL:
+        return f"the output cannot be written: {error.strerror}; make room and ask again."
+    return f"{error.strerror or error}."
 
 
 def _complain(text: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winnow.cli.terminal import STYLES, console, printable
+from winnow.cli.terminal import STYLES, a_path, console, printable, read_stdin_once
 from winnow.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 NAME = "check"
 HELP = "answer for messages: probability, action, reasons"
 MOST_CHARS = 40  # of one reason
+NARROW = 60  # columns of a terminal on which a message takes two lines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,19 +29,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "paths",
         nargs="+",
-        type=Path,
+        type=a_path,
         metavar="PATH",
         help="messages, folders, Maildirs, mboxes, archives, or - for standard input",
     )
     parser.add_argument(
-        "--model", type=Path, metavar="DIR", help="model (default: the one shipped)"
+        "--model", type=a_path, metavar="DIR", help="model (default: the one shipped)"
     )
     parser.add_argument(
-        "--rules", type=Path, metavar="FILE", help="rule file (default: 0.90 junk, 0.50 flag)"
+        "--rules", type=a_path, metavar="FILE", help="rule file (default: 0.90 junk, 0.50 flag)"
     )
     parser.add_argument(
         "--store",
-        type=Path,
+        type=a_path,
         metavar="FILE",
         help="store whose corrections count (default: the user's, if there is one)",
     )
@@ -51,12 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Answer for every message, one line each, as it is read."""
     from winnow.corpus import open_corpus
-    from winnow.pipeline import Filter
 
-    if args.paths.count(Path("-")) > 1:
-        raise InputError("standard input can be read only once; name - once.")
+    read_stdin_once(args.paths)
     corpora = [open_corpus(path) for path in args.paths]
-    model = Filter.open(args.model, rules=args.rules, store=_store(args))
+    model = _open(args)
     try:
         show = _print_json if args.json else _table()
         for verdict in _verdicts(model, corpora):
@@ -64,6 +63,22 @@ def run(args: argparse.Namespace) -> int:
     finally:
         model.close()
     return 0
+
+
+def _open(args: argparse.Namespace) -> Filter:
+    """Open what answers; when a store that nobody named is in the way, say how to do without."""
+    from winnow.pipeline import Filter
+
+    try:
+        return Filter.open(args.model, rules=args.rules, store=_store(args))
+    except (StoreError, PermissionError) as error:
+        if args.store:
+            raise
+        text = str(error)
+        if isinstance(error, PermissionError):
+            text = f"{error.filename}: {error.strerror}"
+        text = text.removesuffix(".")
+        raise StoreError(f"{text}; --no-store answers without corrections.") from error
 
 
 def _store(args: argparse.Namespace) -> Path | None:
@@ -94,21 +109,31 @@ def _print_json(verdict: Verdict) -> None:
 
 
 def _table() -> Callable[[Verdict], None]:
-    """Print a head; return what prints a line of the table at once."""
+    """Print a head; return what prints a line of the table at once.
+
+    On a narrow terminal the reasons have a line of their own, and the milliseconds none.
+    """
     from rich.table import Table
     from rich.text import Text
 
     out = console()
-    name_width = min(44, out.width * 3 // 10)
-    reasons_width = out.width - name_width - 5 - 7 - 5 - 4 * 2
+    narrow = out.width < NARROW
+    name_width = max(8, out.width - 5 - 7 - 2 * 2) if narrow else min(44, out.width * 3 // 10)
+    reasons_width = out.width - 2 if narrow else out.width - name_width - 5 - 7 - 5 - 4 * 2
+    head = ("message", "spam", "action", "ms", "reasons, + speaks for spam")
 
     def line(name: str, spam: str, action: str, ms: str, reasons: str, style: str = "") -> None:
         row = Table.grid(padding=(0, 2, 0, 0))
-        for width in (name_width, 5, 7, 5):
+        for width in (name_width, 5, 7) if narrow else (name_width, 5, 7, 5):
             row.add_column(width=width, no_wrap=True, justify="right" if width == 5 else "left")
-        row.add_column(no_wrap=True, max_width=reasons_width)
-        row.add_row(name, spam, Text(action, STYLES.get(action, "")), ms, reasons, style=style)
+        cells: list[str | Text] = [name, spam, Text(action, STYLES.get(action, ""))]
+        if not narrow:
+            row.add_column(no_wrap=True, max_width=reasons_width)
+            cells += [ms, reasons]
+        row.add_row(*cells, style=style)
         out.print(row)
+        if narrow:
+            out.print(f"  {reasons}", style=style, no_wrap=True, overflow="ellipsis")
         sys.stdout.flush()
 
     def show(verdict: Verdict) -> None:
@@ -120,7 +145,7 @@ def _table() -> Callable[[Verdict], None]:
             reasons_text(verdict.reasons, reasons_width),
         )
 
-    line("message", "spam", "action", "ms", "reasons, + speaks for spam", style="dim")
+    line(*head, style="dim")
     return show
 
 

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from winnow.cli.tables import print_table, table
 from winnow.cli.terminal import (
     Progress,
+    a_path,
     add_labelled,
     console,
     labelled,
     printable,
     progress_bar,
-    table,
 )
 from winnow.cli.train import add_calibrate
 from winnow.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from winnow.corpus import Corpus
     from winnow.recipe import Evaluated
     from winnow.training.train import Options
@@ -31,23 +35,24 @@ NAME = "evaluate"
 HELP = "measure a model, or a way of training, on labelled mail"
 
 _FIGURES = (
-    ("1-ROCA", "one_minus_roca", 3, ""),
-    ("right at 0.50", "accuracy", 2, ""),
-    ("ham given 0.50 or more", "ham_at_0.5", 2, "n_ham"),
-    ("ham given 0.90 or more", "ham_at_0.9", 2, "n_ham"),
-    ("spam given less than 0.50", "spam_missed_at_0.5", 2, "n_spam"),
-    ("spam given less than 0.90", "spam_missed_at_0.9", 2, "n_spam"),
-    ("spam among what got 0.90", "precision_at_0.9", 2, ""),
-    ("calibration error (ECE)", "ece", 2, ""),
+    ("1-ROCA", "one_minus_roca_percent", 3, ""),
+    ("right at 0.50", "accuracy_percent", 2, ""),
+    ("ham given 0.50 or more", "ham_at_0.5_percent", 2, "n_ham"),
+    ("ham given 0.90 or more", "ham_at_0.9_percent", 2, "n_ham"),
+    ("spam given less than 0.50", "spam_missed_at_0.5_percent", 2, "n_spam"),
+    ("spam given less than 0.90", "spam_missed_at_0.9_percent", 2, "n_spam"),
+    ("spam among what got 0.90", "precision_at_0.9_percent", 2, ""),
+    ("calibration error (ECE)", "ece_percent", 2, ""),
+    ("Brier score, 0 to 1", "brier", 4, ""),
 )
 _HEADS = {
-    "one_minus_roca": "1-ROCA\n%",
-    "accuracy": "right\n%",
-    "ham_at_0.5": "ham %\n≥ 0.50",
-    "ham_at_0.9": "ham %\n≥ 0.90",
-    "spam_missed_at_0.5": "spam %\n< 0.50",
-    "spam_missed_at_0.9": "spam %\n< 0.90",
-    "ece": "ECE\n%",
+    "one_minus_roca_percent": "1-ROCA\n%",
+    "accuracy_percent": "right\n%",
+    "ham_at_0.5_percent": "ham %\n≥ 0.50",
+    "ham_at_0.9_percent": "ham %\n≥ 0.90",
+    "spam_missed_at_0.5_percent": "spam %\n< 0.50",
+    "spam_missed_at_0.9_percent": "spam %\n< 0.90",
+    "ece_percent": "ECE\n%",
 }
 
 
@@ -64,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_labelled(parser)
     parser.add_argument(
         "--model",
-        type=Path,
+        type=a_path,
         metavar="DIR",
         help="apply: the model (default: the one shipped); online: where to start from (default: "
         "nothing learnt)",
@@ -99,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_calibrate(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON list of objects")
     parser.add_argument(
-        "--report", type=Path, metavar="FILE.html", help="also write a report with plots"
+        "--report", type=a_path, metavar="FILE.html", help="also write a report with plots"
     )
 
 
@@ -137,8 +142,17 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError("--validation is for --protocol leave-one-out.")
     if args.seeds < 1 or args.seed < 0 or (args.shuffle or 0) < 0:
         raise InputError("--seeds begins at 1, --seed and --shuffle at 0.")
-    if args.report and not args.report.absolute().parent.is_dir():
-        raise InputError(f"{args.report}: there is no folder {args.report.parent}.")
+    if args.report:
+        _check_place(args.report)
+
+
+def _check_place(report: Path) -> None:
+    if not report.absolute().parent.is_dir():
+        raise InputError(f"{report}: there is no folder {report.parent}.")
+    if report.is_dir():
+        raise InputError(f"{report}: is a folder; name a file for the report.")
+    if not os.access(report if report.exists() else report.absolute().parent, os.W_OK):
+        raise InputError(f"{report}: the report cannot be written there; name another file.")
 
 
 def _groups(args: argparse.Namespace, corpora: list[Corpus]) -> list[tuple[str, list[Corpus]]]:
@@ -162,7 +176,7 @@ def _apply(
     from winnow.pipeline import SHIPPED_MODEL
 
     artifact, reflex = recipe.load(args.model or SHIPPED_MODEL)
-    view = str(artifact.manifest["training"]["view"])
+    view = str(artifact.manifest["training"].get("view", "unknown"))
     runs = []
     for name, group in _groups(args, corpora):
         dataset = recipe.gather(group, progress=progress).dataset
@@ -193,7 +207,9 @@ def _leave_one_out(
     dataset = recipe.gather(corpora, progress=progress).dataset
     names = dataset.names
     if len(names) < 2:
-        raise InputError("leave-one-out needs two corpora or more.")
+        raise InputError(
+            "leave-one-out needs two corpora or more, each with mail that is not in the others."
+        )
     unknown = [name for name in args.validation if name not in names]
     if unknown:
         raise InputError(f"--validation {unknown[0]}: the corpora are {', '.join(names)}.")
@@ -240,29 +256,29 @@ def _print(runs: Sequence[_Run], args: argparse.Namespace, model: str) -> None:
     out.print(", ".join(about), style="dim")
     out.print()
     if len(runs) == 1:
-        out.print(_one(runs[0].name, first))
+        print_table(out, _one(runs[0].name, first))
         return
     shown = _many(runs, args, wide=out.width >= 100)
-    out.print(shown)
+    print_table(out, shown)
     out.print("\n95% intervals are in --json and --report.", style="dim")
 
 
-def _one(name: str, figures: Mapping[str, Any]) -> Any:
+def _one(name: str, figures: Mapping[str, Any]) -> Table:
     """Return one result as a table of its figures with intervals and counts."""
     shown = table(f"{printable(name, 30)} ", "%", "95% interval", "messages")
     shown.add_row("ham", "", "", f"{figures['n_ham']:,}")
     shown.add_row("spam", "", "", f"{figures['n_spam']:,}")
     for title, key, digits, whole in _FIGURES:
-        value = figures[f"{key}_percent"]
-        low, high = figures[f"{key}_percent_low"], figures[f"{key}_percent_high"]
+        value, low, high = figures[key], figures[f"{key}_low"], figures[f"{key}_high"]
         interval = "" if low is None else f"{low:.{digits}f} to {high:.{digits}f}"
         counted = whole and value is not None
-        count = f"{figures[f'{key}_count']:,} of {figures[whole]:,}" if counted else ""
+        number = figures.get(f"{key.removesuffix('_percent')}_count")
+        count = f"{number:,} of {figures[whole]:,}" if counted else ""
         shown.add_row(title, _number(value, digits), interval, count)
     return shown
 
 
-def _many(runs: Sequence[_Run], args: argparse.Namespace, *, wide: bool) -> Any:
+def _many(runs: Sequence[_Run], args: argparse.Namespace, *, wide: bool) -> Table:
     """Return a line for each result, and the mean of each corpus over its seeds."""
     from winnow import recipe
 
@@ -280,7 +296,7 @@ def _many(runs: Sequence[_Run], args: argparse.Namespace, *, wide: bool) -> Any:
 def _row(name: str, figures: Mapping[str, Any]) -> list[str]:
     cells = [printable(name, 34), f"{figures['n_ham']:,.0f}", f"{figures['n_spam']:,.0f}"]
     digits = {key: digits for _, key, digits, _ in _FIGURES}
-    return cells + [_number(figures[f"{key}_percent"], digits[key]) for key in _HEADS]
+    return cells + [_number(figures[key], digits[key]) for key in _HEADS]
 
 
 def _number(value: float | None, digits: int) -> str:

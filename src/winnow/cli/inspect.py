@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from winnow.cli.terminal import console, printable, seconds, table
+from winnow.cli.tables import print_table, table
+from winnow.cli.terminal import a_path, console, printable, seconds
 from winnow.cli.train import held_out_text, sources_table
 from winnow.errors import ArtifactError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from winnow.artifact import Artifact
 
@@ -23,7 +24,7 @@ HELP = "check a model and show what is in it: files, training, figures, history"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `inspect`."""
     parser.add_argument(
-        "model", nargs="?", type=Path, metavar="DIR", help="model (default: the one shipped)"
+        "model", nargs="?", type=a_path, metavar="DIR", help="model (default: the one shipped)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -74,14 +75,14 @@ def _print(out: Console, artifact: Artifact, usable: bool) -> None:
     for name, value in facts.items():
         out.print(f"{name:<11} {printable(value)}", soft_wrap=True)
     out.print()
-    out.print(_files(manifest["files"]))
+    print_table(out, _files(manifest["files"]))
     out.print()
-    out.print(sources_table(training["sources"]))
+    print_table(out, sources_table(training["sources"]))
     out.print(f"{training['repeats_left_out']:,} repeated messages were left out.")
     out.print()
     out.print(held_out_text(artifact.calibration["held_out"]))
     out.print()
-    out.print(_history(manifest["history"]))
+    print_table(out, _history(manifest["history"]))
 
 
 def _combiner(combiner: dict[str, Any]) -> str:
@@ -93,14 +94,14 @@ def _cost(cpu_seconds: dict[str, float]) -> str:
     return ", ".join(f"{seconds(value)} {name}" for name, value in cpu_seconds.items())
 
 
-def _files(files: dict[str, dict[str, Any]]) -> Any:
+def _files(files: dict[str, dict[str, Any]]) -> Table:
     shown = table("file ", "bytes", "sha256, as it should be ")
     for name, entry in files.items():
         shown.add_row(printable(name, 40), f"{entry['bytes']:,}", printable(entry["sha256"], 25))
     return shown
 
 
-def _history(steps: list[dict[str, Any]]) -> Any:
+def _history(steps: list[dict[str, Any]]) -> Table:
     shown = table("history ", "weights, bytes", "Winnow ")
     for step in steps:
         cells = (str(step["step"]), f"{step['bytes']:,}", str(step["version"]))

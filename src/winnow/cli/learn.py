@@ -7,10 +7,9 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winnow.cli.terminal import console, listed, printable
+from winnow.cli.terminal import a_path, console, listed, printable, read_stdin_once
 from winnow.errors import InputError
 from winnow.verdict import Label, Learnt
 
@@ -42,17 +41,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{name}",
             nargs="+",
             action="extend",
-            type=Path,
+            type=a_path,
             default=[],
             metavar="PATH",
             help=f"{meant}: messages, folders, Maildirs, mboxes, archives, or -",
         )
     parser.add_argument(
-        "--model", type=Path, metavar="DIR", help="model (default: the one shipped)"
+        "--model", type=a_path, metavar="DIR", help="model (default: the one shipped)"
     )
     parser.add_argument(
         "--store",
-        type=Path,
+        type=a_path,
         metavar="FILE",
         help="where corrections are kept (default: winnow/winnow.db in the user's state folder)",
     )
@@ -83,24 +82,26 @@ def run(args: argparse.Namespace) -> int:
     from winnow.corpus import open_corpus
     from winnow.pipeline import Filter, default_store_path
 
+    read_stdin_once([*args.spam, *args.ham, *args.forget])
     jobs: list[tuple[Corpus, Label | None]] = []
     for paths, label in ((args.spam, Label.SPAM), (args.ham, Label.HAM), (args.forget, None)):
-        jobs += [(open_corpus(path), label) for path in paths]
+        jobs += [(open_corpus(path, label=label), label) for path in paths]
     if not jobs:
         raise InputError("name messages with --spam, --ham or --forget.")
     model = Filter.open(args.model, store=args.store or default_store_path())
     counts: Counter[Learnt] = Counter()
     try:
         out = console()
-        width = min(60, out.width - 35)
+        width = max(8, min(60, out.width - 35))
         for outcome in _outcomes(model, jobs):
             counts[outcome.result] += 1
             text = as_json(outcome) if args.json else as_line(outcome, width)
             print(text, flush=True)
     finally:
         model.close()
-    if not args.json and counts.total() > 1:
-        print(listed([f"{count:,} {_WORDS[result]}" for result, count in counts.items()]) + ".")
+    if not args.json and counts.total() != 1:
+        done = [f"{count:,} {_WORDS[result]}" for result, count in counts.items()]
+        print(f"{listed(done or ['no messages there'])}.")
     return 0
 
 

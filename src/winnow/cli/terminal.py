@@ -1,4 +1,4 @@
-"""What the verbs share in talking to a person: labelled paths, safe text, tables, progress.
+"""What the verbs share in talking to a person: labelled paths, safe text, progress.
 
 Everything that comes from mail goes through `printable` before it is shown, and the console reads
 no markup: neither "[red]" in a subject nor an escape sequence in a file name does anything.
@@ -7,19 +7,19 @@ no markup: neither "[red]" in a subject nor an escape sequence in a file name do
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from winnow.errors import InputError
 from winnow.verdict import Label
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from winnow.corpus import Corpus
 
@@ -28,6 +28,25 @@ Progress = Callable[[str, int, int | None], None]
 PIPE_WIDTH = 160  # columns where the output is no terminal
 STYLES = {"junk": "red", "flag": "yellow", "deliver": "green"}
 _PLAIN_SECONDS = 5.0
+_DUMB = ("dumb", "unknown")  # terminals that cannot draw over a line; rich knows the same two
+_BESIDE_BAR = 48  # columns that words and numbers of a progress bar take beside it
+
+
+def a_path(text: str) -> Path:
+    """Read an argument that names a path.
+
+    An empty one is refused: it comes from a variable that is not set, and `Path("")` would be the
+    current folder, all of which `--spam "$FILE"` would learn.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
+
+
+def read_stdin_once(paths: Iterable[Path]) -> None:
+    """Refuse a second "-", which would find nothing left."""
+    if sum(path == Path("-") for path in paths) > 1:
+        raise InputError("standard input can be read only once; name - once.")
 
 
 def add_labelled(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +54,7 @@ def add_labelled(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "corpora",
         nargs="*",
-        type=Path,
+        type=a_path,
         metavar="CORPUS",
         help="archive or folder with an index.tsv that labels its mail",
     )
@@ -44,7 +63,7 @@ def add_labelled(parser: argparse.ArgumentParser) -> None:
             f"--{label}",
             nargs="+",
             action="extend",
-            type=Path,
+            type=a_path,
             default=[],
             metavar="PATH",
             help=f"{label}: messages, folders, Maildirs, mboxes, archives; may be repeated",
@@ -60,6 +79,7 @@ def labelled(args: argparse.Namespace) -> list[Corpus]:
     from winnow import recipe
     from winnow.corpus import open_corpus
 
+    read_stdin_once([*args.corpora, *args.spam, *args.ham])
     named = [open_corpus(path) for path in args.corpora]
     for path, corpus in zip(args.corpora, named, strict=True):
         if not corpus.labelled:
@@ -69,6 +89,9 @@ def labelled(args: argparse.Namespace) -> list[Corpus]:
             )
     for label, paths in ((Label.SPAM, args.spam), (Label.HAM, args.ham)):
         named += [recipe.as_source(open_corpus(path, label=label), path) for path in paths]
+    for path, corpus in zip([*args.corpora, *args.spam, *args.ham], named, strict=True):
+        if corpus.len_hint == 0:
+            raise InputError(f"{path}: the Maildir holds no messages in cur or new; leave it out.")
     if not named:
         raise InputError("name labelled mail: a corpus, or --spam and --ham with paths.")
     return named
@@ -110,26 +133,6 @@ def console(*, errors: bool = False) -> Console:
     return Plain(file=stream, width=width, markup=False, emoji=False, highlight=False)
 
 
-def table(*heads: str) -> Table:
-    """Return an empty table without lines; a head that ends in a blank is of a text column.
-
-    Columns of numbers are right-aligned and never cut.
-    """
-    from rich.table import Table
-
-    made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for head in heads:
-        words = head.endswith(" ")
-        made.add_column(
-            head.rstrip(),
-            justify="left" if words else "right",
-            no_wrap=True,
-            overflow="ellipsis" if words else "fold",
-            min_width=None if words else max(map(len, head.split("\n"))),
-        )
-    return made
-
-
 def seconds(value: float) -> str:
     """Return a time as a person reads it."""
     return f"{value:.1f} s" if value < 100 else f"{int(value) // 60} min {int(value) % 60} s"
@@ -149,19 +152,21 @@ def listed(words: Sequence[str]) -> str:
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
     """Give a progress function: a bar on a terminal, a plain line every few seconds elsewhere."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or os.environ.get("TERM") in _DUMB:
         yield _PlainProgress(time.monotonic)
         return
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+    out = console(errors=True)
+    bar = BarColumn(bar_width=min(30, out.width - _BESIDE_BAR))
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=30),
+        *([bar] if out.width >= _BESIDE_BAR + 8 else []),
         TextColumn("{task.fields[count]}", markup=False),
         TextColumn("{task.fields[rate]}", style="dim", markup=False),
         TimeRemainingColumn(compact=True),
     )
-    with Progress(*columns, console=console(errors=True), transient=True) as bars:
+    with Progress(*columns, console=out, transient=True) as bars:
         meter = _Meter(time.monotonic)
         task: TaskID | None = None
 
@@ -170,15 +175,15 @@ def progress_bar() -> Iterator[Progress]:
             if meter.update(done, total) and task is not None:
                 bars.remove_task(task)
                 task = None
+            brief = total and out.width < _BESIDE_BAR
+            fields: dict[str, Any] = {
+                "count": f"{done / total:.0%}" if total and brief else _count(done, total),
+                "rate": f"{meter.rate:,.0f}/s",
+            }
             if task is None:
-                task = bars.add_task(f"{stage:<11}", total=total, count="", rate="")
-            bars.update(
-                task,
-                description=f"{stage:<11}",
-                completed=done,
-                count=_count(done, total),
-                rate=f"{meter.rate:,.0f}/s",
-            )
+                task = bars.add_task(f"{stage:<11}", total=total, completed=done, **fields)
+            else:
+                bars.update(task, description=f"{stage:<11}", completed=done, **fields)
 
         yield show
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from winnow.cli.tables import print_table, table
 from winnow.cli.terminal import (
+    a_path,
     add_labelled,
     console,
     labelled,
@@ -15,11 +16,12 @@ from winnow.cli.terminal import (
     progress_bar,
     seconds,
     size,
-    table,
 )
 from winnow.errors import InputError, StoreError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from winnow.artifact import Artifact
     from winnow.recipe import Gathered
     from winnow.store import Store
@@ -32,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `train`."""
     add_labelled(parser)
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR.winnow", help="where to put the model"
+        "--out", type=a_path, required=True, metavar="DIR.winnow", help="where to put the model"
     )
     parser.add_argument(
         "--view",
@@ -48,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--store",
-        type=Path,
+        type=a_path,
         metavar="FILE",
         help="that store (default: winnow/winnow.db in the user's state folder)",
     )
@@ -104,7 +106,7 @@ def _store(args: argparse.Namespace) -> Store | None:
 
 def _print(artifact: Artifact, gathered: Gathered, record: dict[str, Any], wall: float) -> None:
     out = console()
-    out.print(sources_table(record["sources"]))
+    print_table(out, sources_table(record["sources"]))
     left_out = f"{gathered.repeats:,} repeated messages were left out"
     if gathered.conflicts:
         left_out += f", {gathered.conflicts:,} of them with the other label than the first"
@@ -120,7 +122,7 @@ def _print(artifact: Artifact, gathered: Gathered, record: dict[str, Any], wall:
     out.print(f"{label} is in {printable(str(artifact.path))}, {size(weights)}.", soft_wrap=True)
 
 
-def sources_table(sources: dict[str, dict[str, int]]) -> Any:
+def sources_table(sources: dict[str, dict[str, int]]) -> Table:
     """Return where the mail came from, with a sum if that is more than one place."""
     shown = table("source ", "ham", "spam")
     for name, counts in sources.items():

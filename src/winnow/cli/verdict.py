@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from winnow.cli.check import reasons_text
-from winnow.cli.terminal import STYLES, console, printable, table
+from winnow.cli.tables import print_table, table
+from winnow.cli.terminal import STYLES, a_path, console, printable
 from winnow.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--store",
-        type=Path,
+        type=a_path,
         metavar="FILE",
         help="where verdicts are kept (default: winnow/winnow.db in the user's state folder)",
     )
@@ -52,7 +52,10 @@ def run(args: argparse.Namespace) -> int:
     finally:
         store.close()
     if not rows:
-        raise InputError(f"{path} holds no verdict on {args.message_id}.")
+        raise InputError(
+            f"{path} holds no verdict on {args.message_id!r}; a server with that store has not "
+            "answered for it, or longer ago than its retention."
+        )
     if args.json:
         for row in rows:
             print(json.dumps(as_json(row)))
@@ -96,7 +99,7 @@ def _print(rows: list[VerdictRow]) -> None:
             printable(row.rule, 40),
             reasons_text(row.reasons, 60),
         )
-    console().print(shown)
+    print_table(console(), shown)
 
 
 def _time(at: float) -> str:
