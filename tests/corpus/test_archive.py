@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import lzma
 from pathlib import Path
 
@@ -153,3 +154,31 @@ def test_real_corpora(corpora: Path) -> None:
     assert sum(e.label is Label.HAM for e in examples) == 2412
     assert examples[0].id == "part1_3-1msg1"
     assert examples[-1].id.startswith("part10_")
+
+
+def test_compressed_members(tmp_path: Path) -> None:
+    """A message that is compressed in the archive is read, not scored as noise; .eml is itself."""
+    packed = gzip.compress(HAM)
+    files = {"a.eml.gz": packed, "b.eml": packed, "c.eml.xz": lzma.compress(SPAM)}
+    assert [(e.id, e.raw) for e in archive(tmp_path, files)] == [
+        ("a.eml.gz", HAM), ("b.eml", packed), ("c.eml.xz", SPAM),
+    ]  # fmt: skip
+    boxes = {"old.mbox.gz": gzip.compress(FROM_LINE + HAM + b"\n" + FROM_LINE + SPAM)}
+    assert [e.raw for e in archive(tmp_path, boxes)] == [HAM, SPAM]
+    with pytest.raises(InputError, match=r"x\.tar\.xz/a\.eml\.gz: cut off"):
+        list(archive(tmp_path, {"a.eml.gz": packed[:30]}))
+
+
+def test_a_bomb_in_an_archive(tmp_path: Path) -> None:
+    """A member does not expand for ever either."""
+    path = tmp_path / "x.tar"
+    path.write_bytes(tar_bytes({"a.eml.gz": gzip.compress(bytes(3_000_000))}))
+    bounds = Bounds(expansion_floor_bytes=1_000_000)
+    with pytest.raises(InputError, match=r"a\.eml\.gz: expands to far more"):
+        list(open_archive(path, None, bounds))
+
+
+def test_an_archived_spam_folder(tmp_path: Path) -> None:
+    """`tar c .Junk` is a folder that somebody named; what is hidden inside it stays so."""
+    files = {".Junk/cur/1.a:2,S": HAM, ".Junk/.Old/cur/2.b": SPAM, "._1.eml": SPAM}
+    assert [e.id for e in archive(tmp_path, files)] == [".Junk/cur/1.a:2,S"]

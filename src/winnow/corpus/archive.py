@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from winnow.corpus.example import Bounds, Corpus, Example, printable
 from winnow.corpus.framing import HEAD_BYTES, strip_from_line
 from winnow.corpus.index import INDEX_NAME, Row, read_index
-from winnow.corpus.stream import open_stream
+from winnow.corpus.stream import decompressed, open_stream
 from winnow.corpus.tar import Member, read_members
 from winnow.corpus.unpack import Unpacker, has_eml_name, is_hidden, is_mail
 from winnow.errors import InputError
@@ -88,10 +88,16 @@ def _look(path: Path, bounds: Bounds) -> _Contents:
                 contents.base = name.parent
                 contents.rows = _rows(member, f"{path}/{name}", bounds)
                 return contents
-            if not is_hidden(str(name)):
+            if not _is_passed_over(str(name)):
                 contents.files += 1
                 contents.eml += has_eml_name(str(name))
     return contents
+
+
+def _is_passed_over(name: str) -> bool:
+    """Whether a member is hidden, other than by lying in the archived folder (tar c .Junk)."""
+    parts = PurePosixPath(name).parts
+    return is_hidden("/".join(parts[1:] or parts))
 
 
 def _is_index(name: PurePosixPath) -> bool:
@@ -185,9 +191,10 @@ class _Plain:
         with open_stream(self.path, self.bounds) as stream:
             for member in read_members(stream, str(self.path), self.bounds.max_messages):
                 name = printable(member.name)
-                if is_hidden(name) or (self.only_eml and not has_eml_name(name)):
+                if _is_passed_over(name) or (self.only_eml and not has_eml_name(name)):
                     continue
-                body = member.open()
+                whole = f"{self.path}/{name}"
+                body = decompressed(member.open(), whole, member.size, self.bounds)
                 if self.only_eml or is_mail(body.peek(HEAD_BYTES)):
                     found = True
                     yield from unpacker.messages(body, name)

@@ -125,15 +125,28 @@ def open_stream(path: Path, bounds: Bounds) -> io.BufferedReader:
         file.close()
         raise InputError(f"{path}: is a device or a socket; name a file or a folder of mail.")
     try:
-        inner = file if path.suffix.lower() == ".eml" else _decompressor(file)
+        return decompressed(file, str(path), path.stat().st_size, bounds)
     except OSError as error:  # the first bytes are read here
         file.close()
         raise unreadable(path, error) from error
+
+
+def decompressed(
+    file: io.BufferedReader, name: str, size: int, bounds: Bounds
+) -> io.BufferedReader:
+    """Return a file's bytes, seen through xz, gzip or bzip2 unless its name ends in .eml.
+
+    Args:
+        file: at its first byte; closed with what is returned.
+        name: of the file, for errors.
+        size: of the file, in bytes.
+        bounds: what is refused.
+    """
+    inner = file if name.lower().endswith(".eml") else _decompressor(file)
     allowed = None
     if inner is not file:
-        expanded = bounds.max_expansion * path.stat().st_size
-        allowed = max(expanded, bounds.expansion_floor_bytes)
-    return io.BufferedReader(Stream(inner, str(path), allowed, file), _BUFFER_BYTES)
+        allowed = max(bounds.max_expansion * size, bounds.expansion_floor_bytes)
+    return io.BufferedReader(Stream(inner, name, allowed, file), _BUFFER_BYTES)
 
 
 def _decompressor(file: io.BufferedReader) -> _Readable:
