@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.corpus.builders import FROM_LINE, HAM
-from winnow.corpus.framing import is_from_line, strip_from_line
+from winnow.corpus.framing import is_bare_mark, is_from_line, strip_from_line
 
 REAL_LINES = [
     b"From exmh@list.example  Thu Aug 22 12:36:23 2002",
@@ -34,6 +34,16 @@ def test_marks_of_many_programs_are_known(line: bytes) -> None:
 def test_text_is_no_mark(line: bytes) -> None:
     """A body line beginning with the word From does not cut a message in two."""
     assert not is_from_line(line)
+
+
+@pytest.mark.parametrize("line", [b"From ", b"From \r\n", b"From \n", b"From - \r\n", b"From -\n"])
+def test_a_mark_without_sender_and_date(line: bytes) -> None:
+    """Thunderbird's own form is a mark above a header, and text above text."""
+    assert is_bare_mark(line)
+    assert is_from_line(line, HAM)
+    assert not is_from_line(line, b"the beginning on\n")
+    assert not is_from_line(line)
+    assert not is_bare_mark(b"From me\n")
 
 
 def test_text_message_beginning_with_from_is_whole() -> None:

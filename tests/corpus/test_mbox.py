@@ -71,3 +71,13 @@ def test_long_message_is_cut_and_its_size_told() -> None:
     cut, whole = split(FROM_LINE + long + FROM_LINE + HAM, max_bytes=100)
     assert cut == (long[:100], len(long))
     assert whole == (HAM, len(HAM))
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_an_mbox_of_thunderbird(end: bytes) -> None:
+    """Marks without sender and date part its messages; the word alone in a text does not."""
+    texts = [HAM + b"\nFrom \nhere on it is text\n", SPAM, HAM]
+    raws = [text.replace(b"\n", end) for text in texts]
+    data = b"".join(b"From " + end + raw + end for raw in raws)
+    assert [raw for raw, _ in split(data)] == raws
+    assert [raw for raw, _ in split(data + b"From ")] == [*raws[:2], raws[2] + end + b"From "]

@@ -3,7 +3,8 @@ r"""Where a message begins: the mbox "From " line before it, and the first line 
 The "From " line is an envelope mark that mail programs put above a message, never part of it.
 In running text a line may begin with that word too ("From tomorrow on we meet at six."), and a
 text message has nothing else, so the word alone proves nothing: a time stamp in the form of
-asctime must follow on the line (RFC 4155), or a header field on the next.
+asctime must follow on the line (RFC 4155), or a header field on the next. Thunderbird writes the
+word alone.
 """
 
 from __future__ import annotations
@@ -18,12 +19,27 @@ _FROM_LINE = re.compile(
     rb"(?:(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\s+\d{1,2}|\d{1,2}\s+[A-Z][a-z]{2})"
     rb"\s.{0,12}\d{1,2}:\d\d"
 )
+_BARE = re.compile(rb"From (?:-[ \t]*)?\r?\n?")
 _FIELD = re.compile(rb"[!-9;-~]{1,80}[ \t]*:")
 
 
-def is_from_line(line: bytes) -> bool:
-    """Whether a line is the mark that stands above each message of an mbox."""
-    return line.startswith(b"From ") and _FROM_LINE.match(line) is not None
+def is_from_line(line: bytes, following: bytes = b"") -> bool:
+    """Whether a line is the mark that stands above each message of an mbox.
+
+    Args:
+        line: with or without its end.
+        following: the line after it, or more; asked for where `is_bare_mark`.
+    """
+    if not line.startswith(b"From "):
+        return False
+    if _FROM_LINE.match(line):
+        return True
+    return is_bare_mark(line) and _FIELD.match(following) is not None
+
+
+def is_bare_mark(line: bytes) -> bool:
+    """Whether a line is "From " without sender and date, a mark if a header field follows."""
+    return _BARE.fullmatch(line) is not None
 
 
 def strip_from_line(raw: bytes) -> bytes:

@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Iterator
 
-from winnow.corpus.framing import is_from_line
+from winnow.corpus.framing import is_bare_mark, is_from_line
 
 _LINE_BYTES = 1 << 16
 _QUOTED = re.compile(rb">+From ")
@@ -53,8 +53,12 @@ def split_mbox(stream: io.BufferedReader, max_bytes: int) -> Iterator[tuple[byte
     """
     piece: _Piece | None = None
     at_line_start = True
-    while line := stream.readline(_LINE_BYTES):
-        if at_line_start and is_from_line(line):
+    following = b""
+    while line := following or stream.readline(_LINE_BYTES):
+        following = b""
+        if at_line_start and is_bare_mark(line):
+            following = stream.readline(_LINE_BYTES)
+        if at_line_start and is_from_line(line, following):
             if piece is not None:
                 yield piece.done()
             piece = _Piece(max_bytes)

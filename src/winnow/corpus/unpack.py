@@ -55,7 +55,8 @@ class Unpacker:
 
 def is_mbox(head: bytes, name: str) -> bool:
     """Whether a file is an mbox rather than one message that a mail program left its mark on."""
-    return is_from_line(head[:HEAD_BYTES]) and not has_eml_name(name)
+    line, _, following = head[:HEAD_BYTES].partition(b"\n")
+    return is_from_line(line, following) and not has_eml_name(name)
 
 
 def has_eml_name(name: str) -> bool:
