@@ -83,6 +83,14 @@ def test_leave_one_out_of_sources_with_one_class(
     assert found[0]["accuracy_percent"] > 90
 
 
+def test_split_names_the_corpus_that_is_too_small(winnow: Run, corpus: Path, mail: Path) -> None:
+    """Of several corpora the one that cannot be split is named."""
+    words = ("evaluate", "--protocol", "split", corpus, "--ham", mail / "a.eml", mail / "b.eml")
+    done = winnow(*words)
+    assert (done.status, done.out) == (2, "")
+    assert "winnow: some: there is too little mail" in done.err
+
+
 def test_validation_is_never_trained_on(winnow: Run, corpus: Path, other: Path) -> None:
     """With the only other source barred there is nothing to train on, which is told."""
     words = ("evaluate", "--protocol", "leave-one-out", corpus, other)

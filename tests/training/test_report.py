@@ -81,6 +81,14 @@ def test_page_is_whole_and_asks_for_nothing(tmp_path: Path) -> None:
     assert "default-src 'none'" in page
 
 
+def test_all_figures_are_printed(tmp_path: Path) -> None:
+    """On paper nobody can scroll: the table of figures is not cut at the edge there."""
+    page = written(tmp_path, result(HAND))
+    paper = page[page.index("@media print") : page.index("</style>")]
+    assert ".scroll { overflow: visible; }" in paper
+    assert ".scroll table { font-size: 0.62rem; }" in paper
+
+
 def test_every_reference_has_its_target_once(tmp_path: Path) -> None:
     """Links and labels of images lead somewhere, also with the same corpus twice."""
     page = written(tmp_path, result(HAND), result(HAND))

@@ -194,7 +194,10 @@ def _split(
         dataset = recipe.gather(group, progress=progress).dataset
         for seed in range(args.seed, args.seed + args.seeds):
             options = _options(args, seed)
-            found = recipe.split(dataset, options, corpus=name, progress=progress)
+            try:
+                found = recipe.split(dataset, options, corpus=name, progress=progress)
+            except InputError as error:
+                raise InputError(f"{name}: {error}") from error
             runs.append(_Run(name if args.seeds == 1 else f"{name}, seed {seed}", found))
     return runs, ""
 
