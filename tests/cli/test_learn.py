@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from winnow.store import Store
+from winnow.verdict import Learnt
 
 KEYS = ["id", "label", "result", "before", "after"]
 
@@ -139,3 +141,11 @@ def test_an_empty_spam_folder(winnow: Run, model: Path, tmp_path: Path) -> None:
         (tmp_path / ".Junk" / part).mkdir(parents=True)
     done = winnow("learn", "--model", model, "--spam", tmp_path / ".Junk")
     assert (done.status, done.out, done.err) == (0, "no messages there.\n", "")
+
+
+def test_the_reference_names_keys_and_results() -> None:
+    """A program that reads the lines finds them all on the page of the verdict."""
+    page = Path(__file__).parents[2] / "docs" / "reference" / "verdict.md"
+    (row,) = [line for line in page.read_text("utf-8").splitlines() if "`winnow learn" in line]
+    told = set(re.findall(r"`(\w+)`", row))
+    assert told >= {*KEYS, *(result.name.lower() for result in Learnt)}
