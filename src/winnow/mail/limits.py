@@ -25,6 +25,7 @@ class Limits:
         html_chars: source of one HTML part.
         tags: HTML tags in one part.
         links: links in all.
+        recipients: addresses of To and Cc.
     """
 
     scan_bytes: int = 1 << 20
@@ -37,3 +38,4 @@ class Limits:
     html_chars: int = 200_000
     tags: int = 10_000
     links: int = 200
+    recipients: int = 100
