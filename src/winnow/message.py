@@ -98,11 +98,16 @@ class Message:
 
 # "From a@b Sun Nov 28 21:36:46 2004": a line of text may begin with "From ", but holds no time.
 _ENVELOPE_LINE = re.compile(rb">?From \S{1,320}[^\n]{0,80}\d\d:\d\d[^\n]{0,80}\n")
+_ENVELOPE_LINES = 4  # one of each mailbox that the message went through; more were not met
 
 
 def strip_envelope_line(raw: bytes) -> bytes:
-    """Drop an mbox "From " line (and ">From ") and blank lines before the first header."""
+    """Drop mbox "From " lines (and ">From ") and blank lines before the first header."""
     data = raw.lstrip(b"\r\n")
-    while found := _ENVELOPE_LINE.match(data):
-        data = data[found.end() :]
-    return data
+    start = 0
+    for _ in range(_ENVELOPE_LINES):
+        found = _ENVELOPE_LINE.match(data, start)
+        if found is None:
+            break
+        start = found.end()
+    return data[start:]
