@@ -157,6 +157,12 @@ HOSTILE_SHAPES = (
     b"Content-Type: text/plain; charset=utf-7\n\n+AGEAY-+//8-",
     b"Subject: \xed\xa0\x80\xff\xfe\n\n\xed\xa0\x80",
     b"Content-Type: text/html; charset*0*=utf-8'en'%; charset*1=\n\n&#xD800;&#0;&#99999999;&bogus;",
+    b"Content-Type: message/rfc822\n\n" * 3 + b"Subject: within\n\ntext",
+    b"Subject: x\nContent-Type: message/rfc822\n\nContent-Type: message/rfc822\n\nSubject: y\n\nz",
+    b'From: "x <a@b.example>" (<c@d.example>) <e@f.example>\nSubject: =?utf-7?q?+2AA-?=\n\n',
+    b"Content-Type: multipart/mixed; boundary=b\n\n--b1\n--b\n\nx\n--b1--\n--b--\n",
+    b"Content-Type: text/html\n\n<td hidden>x<td style='font-size:0'>y<b style='font-size:9px'>z",
+    b"Content-Type: a/b; name*1=b; name*0*=x'y'%FF; name*9999=c; name=\"\n\nx",
 )
 
 

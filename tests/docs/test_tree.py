@@ -16,20 +16,12 @@ TESTS = ROOT / "tests"
 UNMIRRORED_MODULES: frozenset[str] = frozenset(
     {
         "cli/rule.py",
-        "errors.py",
-        "mail/charset.py",
-        "mail/headers.py",
-        "mail/html.py",
-        "mail/identity.py",
-        "mail/limits.py",
-        "message.py",
         "serving/answers.py",
         "serving/filter.py",
         "serving/questions.py",
         "serving/settings.py",
         "serving/supervisor.py",
         "serving/worker.py",
-        "verdict.py",
     }
 )
 UNMIRRORED_TESTS: frozenset[str] = frozenset(
