@@ -113,6 +113,14 @@ def test_online_order_and_start(winnow: Run, model: Path, corpus: Path) -> None:
     assert brier("--shuffle", 1) == brier("--shuffle", 1) != brier("--shuffle", 2)
 
 
+def test_online_is_never_all_spam_before_all_ham(winnow: Run, mail: Path) -> None:
+    """Mail of two places has no order, and answers that are right by it alone are no figures."""
+    words = ("evaluate", "--protocol", "online", "--spam", mail / "c.eml", "--ham", mail / "a.eml")
+    done = winnow(*words)
+    assert (done.status, done.out, "add --shuffle SEED" in done.err) == (2, "", True)
+    assert winnow(*words, "--shuffle", 1).status == 0
+
+
 def test_online_takes_mail_as_it_came(winnow: Run, corpus: Path, tmp_path: Path) -> None:
     """An archive that is stored the other way round gives the figures that its folder gives."""
     archive = tmp_path / "mail.tar"

@@ -101,6 +101,27 @@ def test_killed_half_way(winnow: Run, model: Path, corpus: Path, store: Path) ->
     assert sum(result == "already" for result in found.values()) <= len(told) + 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [["--json"], []])
+def test_all_is_learnt_when_nobody_reads_on(
+    options: list[str], model: Path, corpus: Path, store: Path
+) -> None:
+    """`winnow learn --spam FOLDER | head -1` learns the folder, not its first message."""
+    command = [sys.executable, "-m", "winnow", "learn", *options, "--model", str(model)]
+    with subprocess.Popen(
+        [*command, "--spam", str(corpus / "msgs")], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+    kept = Store.open(store)
+    assert len(kept.corrections()) == 160
+    kept.close()
+
+
 def test_a_store_that_cannot_be_used(winnow: Run, model: Path, mail: Path, tmp_path: Path) -> None:
     """Something else in the store's place is left alone, with a sentence."""
     path = tmp_path / "notes.txt"

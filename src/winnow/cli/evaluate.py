@@ -92,7 +92,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=int, default=1, metavar="N", help="split: so many times (default: 1)"
     )
     parser.add_argument(
-        "--shuffle", type=int, metavar="SEED", help="online: in a seeded random order instead"
+        "--shuffle",
+        type=int,
+        metavar="SEED",
+        help="online: in a seeded random order instead; needed for --spam and --ham, since nothing "
+        "tells in which order mail of several places came",
     )
     parser.add_argument(
         "--validation",
@@ -138,6 +142,11 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError("--seeds is for --protocol split.")
     if args.shuffle is not None and protocol != "online":
         raise InputError("--shuffle is for --protocol online.")
+    if protocol == "online" and args.shuffle is None and (args.spam or args.ham):
+        raise InputError(
+            "--spam and --ham do not tell in which order their mail came, and all spam before all "
+            "ham would flatter; add --shuffle SEED, or give the mail an index.tsv with dates."
+        )
     if args.validation and protocol != "leave-one-out":
         raise InputError("--validation is for --protocol leave-one-out.")
     if args.seeds < 1 or args.seed < 0 or (args.shuffle or 0) < 0:

@@ -90,19 +90,29 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("name messages with --spam, --ham or --forget.")
     model = Filter.open(args.model, store=args.store or default_store_path())
     counts: Counter[Learnt] = Counter()
+    heard = True
     try:
         out = console()
         width = max(8, min(60, out.width - 35))
         for outcome in _outcomes(model, jobs):
             counts[outcome.result] += 1
             text = as_json(outcome) if args.json else as_line(outcome, width)
-            print(text, flush=True)
+            heard = heard and _tell(text)
     finally:
         model.close()
-    if not args.json and counts.total() != 1:
+    if heard and not args.json and counts.total() != 1:
         done = [f"{count:,} {_WORDS[result]}" for result, count in counts.items()]
         print(f"{listed(done or ['no messages there'])}.")
     return 0
+
+
+def _tell(text: str) -> bool:
+    """Print a line; return whether somebody still reads. If not (`| head -1`), learning goes on."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        return False
+    return True
 
 
 def _outcomes(model: Filter, jobs: list[tuple[Corpus, Label | None]]) -> Iterator[Outcome]:
