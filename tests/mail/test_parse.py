@@ -270,6 +270,8 @@ def test_links_of_text_are_found_in_any_case() -> None:
         ("www.c.example", "www.c.example"),
     ]
     assert len(parse(b"Subject: x\n\nhttp://www.a.example/").links) == 1
+    turkish = parse("Subject: x\n\n\u0130\u0130 http://a.example \u0130".encode())
+    assert [link.url for link in turkish.links] == ["http://a.example"]
 
 
 def test_old_html_without_a_type_is_html() -> None:

@@ -129,7 +129,10 @@ def undo_transfer_encoding(data: bytes, encoding: str) -> tuple[bytes, str | Non
 
 def encoding_name(encoding: str) -> str:
     """Return the lower-case name of a transfer encoding, without what is written after it."""
-    words = encoding.lower().replace(";", " ").replace("(", " ").split(None, 1)
+    name = encoding.strip().lower()
+    if name.isalnum() or name == "quoted-printable":
+        return name
+    words = name.replace(";", " ").replace("(", " ").split(None, 1)
     return words[0].strip("\"'") if words else ""
 
 

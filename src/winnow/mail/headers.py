@@ -107,8 +107,10 @@ def _unfold(block: str) -> str:
 
 
 def _bounded(fields: list[tuple[str, str]], limits: Limits) -> Headers:
-    room, count = limits.value_chars, limits.header_count
-    return tuple([(name.lower(), value.strip()[:room]) for name, value in fields[:count]])
+    room = limits.value_chars
+    if len(fields) > limits.header_count:
+        fields = fields[: limits.header_count]
+    return tuple([(name.lower(), value.strip()[:room]) for name, value in fields])
 
 
 def _any_longer(fields: list[tuple[str, str]], room: int) -> bool:
@@ -172,14 +174,17 @@ def parse_address(value: str) -> Address:
         mailbox = _MAILBOX.match(value) or _ANGLE.search(value)
     if mailbox is not None:
         address = mailbox[mailbox.lastindex or 0]
-        name = value[: mailbox.end() - len(address) - 2]
-        if not name.strip():
+        name = value[: mailbox.end() - len(address) - 2].strip()
+        if not name:
             comment = _COMMENT.search(value, mailbox.end())
             name = comment[1] if comment else ""
     else:
         name, address = _bare_address(value)
-    shown = " ".join(decode_words(_unquote(name.strip())).strip().strip('"').splitlines())
-    return Address(shown[:200], _decode_raw(address.strip().strip("'\"")).lower()[:320])
+    if name:
+        name = decode_words(_unquote(name.strip())).strip().strip('"')
+        if not name.isprintable():
+            name = " ".join(name.splitlines())
+    return Address(name[:200], _decode_raw(address.strip().strip("'\"")).lower()[:320])
 
 
 def _bare_address(value: str) -> tuple[str, str]:
@@ -221,8 +226,10 @@ def parse_parameters(value: str) -> tuple[str, dict[str, str]]:
 
     Parameters in the form of RFC 2231 are joined and decoded, and win over plain ones.
     """
+    if not value:
+        return "", {}
     token = value.partition(";")[0].strip().lower()[:80]
-    if not token.isalnum():
+    if " " in token or "\t" in token or "(" in token or '"' in token or "," in token:
         token = _clean_token(token)
     parameters: dict[str, str] = {}
     extended: dict[str, list[tuple[str, str]]] = {}
@@ -250,7 +257,7 @@ def _clean_token(token: str) -> str:
     if " " in token or "\t" in token:
         words = token.replace(" /", "/").replace("/ ", "/").split()
         token = words[0] if words else ""
-    return token.strip("\"',")
+    return token.strip('",')
 
 
 def _join_sections(sections: list[tuple[str, str]]) -> str:

@@ -27,9 +27,10 @@ def identity(raw: bytes, limits: Limits | None = None) -> str:
     bounds = limits or Limits()
     head = strip_envelope_line(raw[: bounds.scan_bytes])
     headers, body_start = split_block(head, bounds)
+    first = dict(reversed(headers))
     digest = hashlib.blake2b(digest_size=16)
     for name in _AUTHOR:
-        value = next((v for key, v in headers if key == name), "")
+        value = first.get(name, "")
         digest.update(" ".join(value.split()).encode("utf-8", "replace") + b"\0")
     words = b"\n".join(head[body_start:].split())
     digest.update(words[: bounds.scan_bytes // 2])

@@ -23,15 +23,14 @@ from winnow.mail.html import host_of, read_html
 from winnow.mail.limits import Limits
 from winnow.message import Address, Attachment, Link, Message, strip_envelope_line
 
-# Patterns with a literal head each: the engine skips to it at memory speed.
-_REST = r"[^\s<>\"'\])}]{3,2000}"
+# For lower-cased text. Two patterns with a literal head each: the engine skips to "http" and
+# "www." at memory speed, which it cannot do when it has to ignore case.
 _PLAIN_LINKS = (
-    ("http", re.compile(r"http(?:s?://)" + _REST)),
-    ("www.", re.compile(r"www\." + _REST)),
-    ("HTTP", re.compile(r"HTTP(?:[sS]?://)" + _REST)),
-    ("Http", re.compile(r"Http(?:s?://)" + _REST)),
-    ("WWW.", re.compile(r"WWW\." + _REST)),
+    re.compile(r"http(?:s?://)[^\s<>\"'\])}]{3,2000}"),
+    re.compile(r"www\.[^\s<>\"'\])}]{3,2000}"),
 )
+Fields = dict[str, str]
+
 _NOBODY = Address("", "")
 _DEFAULT_LIMITS = Limits()
 
@@ -52,11 +51,11 @@ def parse(
     data = strip_envelope_line(raw[: limits.scan_bytes])
     walk = _Walk(limits)
     headers, start = walk.block(data)
-    walk.part(headers, data[start:], depth=0)
+    first = _first_values(headers)
+    walk.part(first, data[start:], depth=0)
     size = len(raw) if size_bytes is None else size_bytes
     if size > limits.scan_bytes:
         walk.marks.add("truncated")
-    first = dict(reversed(headers))
     recipients = parse_recipients(
         [v for k, v in headers if k in ("to", "cc")], limits.recipients + 1
     )
@@ -103,6 +102,11 @@ _NOT_READ = frozenset(
 _FILENAME_ENDS = 100
 
 
+def _first_values(headers: Headers) -> Fields:
+    """The first value of each field, as readers' programs take it of several."""
+    return dict(reversed(headers))
+
+
 def _one_line(text: str) -> str:
     return text if text.isprintable() else " ".join(text.splitlines())
 
@@ -146,11 +150,11 @@ class _Walk:
             self.marks.add("long hidden text")
         return hidden[: self.limits.text_chars]
 
-    def part(self, headers: Headers, body: bytes, *, depth: int, default: str = "") -> None:
+    def part(self, fields: Fields, body: bytes, *, depth: int, default: str = "") -> None:
         """Take one part: a container is opened, a leaf is read.
 
         Args:
-            headers: of the part.
+            fields: of the part.
             body: what follows them.
             depth: how many containers are around it.
             default: content type of a part that names none.
@@ -159,7 +163,6 @@ class _Walk:
             self.marks.add("too many parts")
             return
         self.parts_left -= 1
-        fields = dict(reversed(headers))
         kind, parameters = parse_parameters(fields.get("content-type", default))
         is_multipart = kind.startswith("multipart/")
         if depth >= self.limits.depth and (is_multipart or kind in _MESSAGES):
@@ -171,14 +174,15 @@ class _Walk:
         else:
             self._leaf(kind, parameters, fields, body)
 
-    def _message(self, fields: dict[str, str], body: bytes, depth: int) -> None:
+    def _message(self, fields: Fields, body: bytes, depth: int) -> None:
         """Read a message within the message; RFC 2046 5.2.1 allows no encoding, it is met."""
         data, mark = undo_transfer_encoding(body, fields.get("content-transfer-encoding", ""))
         self._note(mark)
         inner, start = self.block(data)
         self.marks.add("attached message")
-        self._show(decode_words(dict(reversed(inner)).get("subject", "")))
-        self.part(inner, data[start:], depth=depth + 1)
+        inner_fields = _first_values(inner)
+        self._show(decode_words(inner_fields.get("subject", "")))
+        self.part(inner_fields, data[start:], depth=depth + 1)
 
     def _container(self, kind: str, boundary: str, body: bytes, depth: int) -> None:
         boundary, most = boundary.rstrip(), self.limits.parts + 2
@@ -188,28 +192,26 @@ class _Walk:
             self.marks.add("broken multipart")
             self._show(decode_text(body, "")[0])
             return
-        parts = [self.block(piece, strict=True) for piece in pieces]
+        parts = []
+        for piece in pieces:
+            headers, start = self.block(piece, strict=True)
+            parts.append((_first_values(headers), piece[start:]))
         chosen: Iterable[int] = range(len(parts))
         if kind == "multipart/alternative":
-            chosen = self._richest([headers for headers, _ in parts])
+            chosen = self._richest([fields for fields, _ in parts])
         default = "message/rfc822" if kind == "multipart/digest" else ""
         for index in chosen:
-            headers, start = parts[index]
-            self.part(headers, pieces[index][start:], depth=depth + 1, default=default)
+            self.part(*parts[index], depth=depth + 1, default=default)
 
-    def _richest(self, alternatives: list[Headers]) -> list[int]:
+    def _richest(self, alternatives: list[Fields]) -> list[int]:
         """Indices of the alternatives to read: the last one that is or holds HTML, else all."""
-        kinds = [
-            parse_parameters(dict(reversed(h)).get("content-type", ""))[0] for h in alternatives
-        ]
+        kinds = [parse_parameters(fields.get("content-type", ""))[0] for fields in alternatives]
         self.marks.update("has plain alternative" for k in kinds if k in ("text/plain", ""))
         rich = [i for i, k in enumerate(kinds) if k == "text/html" or k.startswith("multipart/")]
         others = [i for i, k in enumerate(kinds) if not k.startswith(("text/", "multipart/")) and k]
         return [rich[-1], *others] if rich else list(range(len(kinds)))
 
-    def _leaf(
-        self, kind: str, parameters: dict[str, str], fields: dict[str, str], body: bytes
-    ) -> None:
+    def _leaf(self, kind: str, parameters: Fields, fields: Fields, body: bytes) -> None:
         disposition, named = parse_parameters(fields.get("content-disposition", ""))
         filename = _filename(decode_words(named.get("filename") or parameters.get("name", "")))
         if disposition == "attachment" or not _is_read(kind, filename):
@@ -241,17 +243,18 @@ class _Walk:
     def _plain(self, text: str) -> None:
         self.marks.add("plain text")
         self._show(text)
-        for head, pattern in _PLAIN_LINKS:
-            if head not in text:
-                continue
-            for match in pattern.finditer(text, 0, self.limits.text_chars):
-                if text[match.start() - 1 : match.start()] == "/":
+        # "\u0130" alone grows when it is lower-cased, and offsets must stay
+        lowered = text[: self.limits.text_chars].replace("\u0130", "i").lower()
+        for pattern in _PLAIN_LINKS:
+            for match in pattern.finditer(lowered):
+                start = match.start()
+                if lowered[start - 1 : start] == "/":
                     continue  # the host of a link that has been taken already
                 if len(self.links) >= self.limits.links:
                     self.marks.add("too many links")
                     return
-                url = match[0].rstrip(".,;:!?")
-                host = host_of(url if head[0] in "hH" else "http://" + url)
+                url = text[start : match.end()].rstrip(".,;:!?")
+                host = host_of(url if lowered.startswith("http", start) else "http://" + url)
                 self.links.append(Link(url, host, ""))
 
     def _show(self, text: str) -> None:
