@@ -15,9 +15,13 @@ SPAM = b"From: a@b.test\nSubject: x\n\nCHEAP pills\n"
 
 
 class FakeEngine:
-    """Says spam to CHEAP; what `trouble` says, it does first."""
+    """Says spam to CHEAP; what `trouble` says, it does first.
+
+    Like the real one it answers for small messages at once, unless it has to wait for its trouble.
+    """
 
     junk_threshold = 0.9
+    inline_bytes = 1000
 
     def __init__(self, trouble: Exception | float | None = None) -> None:
         self.trouble = trouble
@@ -37,6 +41,20 @@ class FakeEngine:
         """Answer."""
         self.asked.append((raw, envelope, size_bytes, explain))
         await self._be_in_trouble()
+        return self._verdict(raw, size_bytes, explain)
+
+    def check_now(
+        self, raw: bytes, envelope: Envelope, *, size_bytes: int, explain: bool
+    ) -> Verdict | None:
+        """Answer for a small message."""
+        if isinstance(self.trouble, RuntimeError):  # a bug
+            raise self.trouble
+        if self.trouble or len(raw) > self.inline_bytes:
+            return None
+        self.asked.append((raw, envelope, size_bytes, explain))
+        return self._verdict(raw, size_bytes, explain)
+
+    def _verdict(self, raw: bytes, size_bytes: int, explain: bool) -> Verdict:
         junk = b"CHEAP" in raw
         return Verdict(
             id="m@b.test",

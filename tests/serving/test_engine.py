@@ -79,6 +79,20 @@ def test_small_messages_need_no_thread():
     assert threads[1] is not threading.main_thread()
 
 
+def test_small_messages_can_be_asked_about_without_waiting():
+    """Protects the cheap way of the spamd door: the same answer, counted and kept the same."""
+
+    async def test(engine: Engine, board: Board) -> None:
+        door = engine.door("spamd")
+        verdict = door.check_now(SPAM, Envelope("a@b"), size_bytes=77, explain=True)
+        assert verdict == await door.check(SPAM, Envelope("a@b"), size_bytes=77)
+        assert door.check_now(SPAM + LARGE) is None
+        assert board.total(VERDICTS.cell("junk", "reflex")) == 2
+        assert len(await engine.find("spam@example.org")) == 2
+
+    run(test)
+
+
 def test_large_messages_do_not_stop_the_loop():
     """Protects everybody else while a hostile message is being looked at."""
 
@@ -256,6 +270,29 @@ def test_lost_rows_are_counted_once():
 
     asyncio.run(body())
     assert board.total(LOST_ROWS.start) == 3
+
+
+def test_a_loss_is_told_but_not_again_and_again(caplog: pytest.LogCaptureFixture):
+    """Protects the owner: the log says that rows are lost, and why, and is not filled by it."""
+
+    async def test(engine: Engine, board: Board) -> None:
+        for _ in range(3):
+            await engine.door("http").check(b"Message-ID: <lose-it@x>\r\n\r\n")
+            await engine.refresh()
+
+    run(test)
+    assert caplog.text.count('event=log_rows_lost rows=1 error="the disk is full"') == 1
+
+
+def test_what_the_database_said_outlives_a_swap():
+    """Protects the owner: rows were lost, and health still says why after a new model came."""
+
+    async def test(engine: Engine, board: Board) -> None:
+        await engine.door("http").check(b"Message-ID: <lose-it@x>\r\n\r\n")
+        await engine.replace(FakeFilter())
+        assert engine.log_error == "the disk is full"
+
+    run(test)
 
 
 def test_replacing_closes_the_old_filter_after_its_corrections(tmp_path: Path):

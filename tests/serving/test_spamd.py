@@ -6,6 +6,7 @@ import asyncio
 import errno
 import gc
 import re
+import select
 import shutil
 import socket
 import subprocess
@@ -128,6 +129,40 @@ def test_large_messages_to_slow_readers(clients: int) -> None:
             await writer.wait_closed()
 
         await asyncio.gather(*(client() for _ in range(clients)))
+
+    serve(scenario)
+
+
+def test_the_end_of_a_large_message_that_needs_no_thread() -> None:
+    """A message whose beginning is answered at once still comes back whole to a slow reader."""
+    body = b"Subject: big\n\n" + b"0123456789abcdef" * (1 << 20)
+
+    async def scenario(door: SpamdDoor, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
+        writer.write(request("PROCESS", body=body))
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        assert (await reader.read()).endswith(body)
+        writer.close()
+        await writer.wait_closed()
+
+    engine = serve(scenario, limits=Limits(scan_bytes=100))
+    assert len(engine.asked[0][0]) == 100
+
+
+def test_small_messages_need_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The usual request is answered in one go: what it would cost to wait is half its cost."""
+
+    async def scenario(door: SpamdDoor, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            client.sendall(request("CHECK"))
+            with monkeypatch.context() as patch:
+                patch.setattr(loop, "create_task", None)
+                patch.setattr(loop, "call_at", None)
+                while not select.select([client], [], [], 0)[0]:
+                    await asyncio.sleep(0)
+            assert b"Spam: True" in client.recv(1000)
 
     serve(scenario)
 
@@ -467,6 +502,22 @@ def test_spamc_without_a_verdict(trouble: Exception) -> None:
 
 
 # Cost.
+
+
+def test_a_stop_answers_what_waits_to_be_accepted() -> None:
+    """Clients that the kernel has connected already are not reset by a stop."""
+
+    async def scenario(door: SpamdDoor, port: int) -> None:
+        clients = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(20)]
+        for client in clients:
+            client.sendall(request("CHECK"))
+        await door.stop()  # the event loop has had no turn to accept any
+        for client in clients:
+            assert b"Spam: True" in client.recv(1000)
+            client.close()
+
+    serve(scenario)
+
 
 _MEASURED_SERVER = """
 import asyncio, resource, socket, sys

@@ -27,6 +27,7 @@ from winnow.verdict import Envelope, Label, Learnt, Verdict
 
 REFRESH_SECONDS = 0.15
 _FLUSH_SECONDS = 0.5
+_LOST_LINE_SECONDS = 60.0
 _LONGEST_LOGGED_ID = 200
 
 logger = logging.getLogger("winnow.serving")
@@ -70,6 +71,8 @@ class Engine:
         self._free_threads = asyncio.Semaphore(limits.threads)
         self._waiting = 0
         self._applied = 0
+        self._log_error = ""
+        self._next_lost_line = 0.0
 
     @property
     def model(self) -> str:
@@ -95,7 +98,7 @@ class Engine:
     def log_error(self) -> str:
         """What the database said when it last failed to take verdicts, "" if it never did."""
         store = self._held.filter.store
-        return store.last_error if store is not None else ""
+        return (store.last_error if store is not None else "") or self._log_error
 
     @property
     def has_store(self) -> bool:
@@ -106,17 +109,21 @@ class Engine:
         """Return the engine as one door uses it; `name` is one of `metrics.DOORS`."""
         return Door(self, name)
 
-    async def check(
+    def check(
         self, raw: bytes, envelope: Envelope, size_bytes: int | None, explain: bool
     ) -> Verdict:
-        """Answer for a message; see `Door.check`."""
+        """Answer in this thread; for messages up to `limits.inline_bytes`."""
+        return self._held.filter.check(raw, envelope, size_bytes=size_bytes, explain=explain)
+
+    async def check_in_thread(
+        self, raw: bytes, envelope: Envelope, size_bytes: int | None, explain: bool
+    ) -> Verdict:
+        """Answer in one of a few threads, before the deadline; see `Door.check`."""
+        if self._waiting >= self.limits.waiting:
+            raise OverloadedError("too many large messages wait for an answer")
         ask = partial(
             self._held.filter.check, raw, envelope, size_bytes=size_bytes, explain=explain
         )
-        if len(raw) <= self.limits.inline_bytes:
-            return ask()
-        if self._waiting >= self.limits.waiting:
-            raise OverloadedError("too many large messages wait for an answer")
         self._waiting += 1
         try:
             async with asyncio.timeout(self.limits.deadline_seconds):
@@ -175,7 +182,7 @@ class Engine:
         """Take over corrections of other processes; return how many."""
         taken = await self._in_keeper(lambda: self._held.filter.refresh())
         self._applied += taken
-        self.meters.lost(self._held.newly_lost_rows(), time.monotonic())
+        self._count_lost(self._held)
         return taken
 
     async def keep_fresh(self) -> None:
@@ -194,16 +201,26 @@ class Engine:
 
     async def replace(self, filter_: AbstractFilter) -> None:
         """Answer with another filter from now on, and close the one before."""
+        self._log_error = self.log_error  # of the store that goes
         before, self._held = self._held, _Held(filter_)
         await self._in_keeper(before.filter.close)
-        self.meters.lost(before.newly_lost_rows(), time.monotonic())
+        self._count_lost(before)
 
     async def close(self) -> None:
         """Flush the store and end the threads; those that still check are not waited for."""
         await self._in_keeper(lambda: self._held.filter.close())
-        self.meters.lost(self._held.newly_lost_rows(), time.monotonic())
+        self._count_lost(self._held)
         self._keeper.shutdown()
         self._checkers.shutdown(wait=False, cancel_futures=True)
+
+    def _count_lost(self, held: _Held) -> None:
+        """Count log rows that were lost, and say so, but not for each of many."""
+        rows, now_seconds = held.newly_lost_rows(), time.monotonic()
+        self.meters.lost(rows, now_seconds)
+        if rows and now_seconds >= self._next_lost_line:
+            self._next_lost_line = now_seconds + _LOST_LINE_SECONDS
+            error = json.dumps(self.log_error)
+            logger.warning("event=log_rows_lost rows=%d error=%s", rows, error)
 
     async def _in_keeper(self, work: Callable[[], _T]) -> _T:
         return await _submit(self._keeper, work)
@@ -248,17 +265,39 @@ class Door:
             OverloadedError: too many large messages wait (a `TimeoutError`, too).
             TimeoutError: no answer before the deadline.
         """
+        verdict = self.check_now(raw, envelope, size_bytes=size_bytes, explain=explain)
+        if verdict is not None:
+            return verdict
         start = time.perf_counter()
         try:
-            verdict = await self._engine.check(raw, envelope, size_bytes, explain)
+            verdict = await self._engine.check_in_thread(raw, envelope, size_bytes, explain)
         except TimeoutError as error:
             self.failed("busy" if isinstance(error, OverloadedError) else "deadline")
             raise
+        self._answered(verdict, envelope, time.perf_counter() - start)
+        return verdict
+
+    def check_now(
+        self,
+        raw: bytes,
+        envelope: Envelope = _NO_ENVELOPE,
+        *,
+        size_bytes: int | None = None,
+        explain: bool = True,
+    ) -> Verdict | None:
+        """Answer for a small message without waiting, as `check` does; None for a large one."""
+        if len(raw) > self._engine.limits.inline_bytes:
+            return None
+        start = time.perf_counter()
+        verdict = self._engine.check(raw, envelope, size_bytes, explain)
+        self._answered(verdict, envelope, time.perf_counter() - start)
+        return verdict
+
+    def _answered(self, verdict: Verdict, envelope: Envelope, seconds: float) -> None:
         self._engine.record(verdict, self.name)
-        self._meters.answered(self.name, verdict, time.perf_counter() - start)
+        self._meters.answered(self.name, verdict, seconds)
         if logger.isEnabledFor(logging.INFO):
             self._log(verdict, envelope)
-        return verdict
 
     async def learn(self, raw: bytes, label: Label, *, source: str) -> Learnt:
         """Correct the weights with one labelled message; the next answer knows of it.

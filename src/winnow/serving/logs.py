@@ -13,13 +13,24 @@ import time
 class PairFormatter(logging.Formatter):
     """One line a record: time in UTC, level, process, then the message's own pairs."""
 
-    converter = staticmethod(time.gmtime)
-
     def __init__(self) -> None:
-        super().__init__(
-            "time=%(asctime)s.%(msecs)03dZ level=%(levelname)s pid=%(process)d %(message)s",
-            "%Y-%m-%dT%H:%M:%S",
+        super().__init__()
+        self._second = 0
+        self._stamp = ""  # of that second: most lines share it with the one before
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and the traceback below it if there is one."""
+        second = int(record.created)
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        line = (
+            f"time={self._stamp}.{int(record.msecs):03}Z level={record.levelname} "
+            f"pid={record.process} {record.getMessage()}"
         )
+        if record.exc_info:
+            return f"{line}\n{self.formatException(record.exc_info)}"
+        return line
 
 
 def configure(level: str) -> None:
