@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 from collections.abc import Generator
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import Receive, Scope, Send
@@ -24,35 +25,37 @@ from winnow.serving.engine import Door
 
 LISTEN_BACKLOG = 1024
 _LINGER_SECONDS = 2.0
+_ARRIVAL_SECONDS = 0.05  # from the acceptance of a connection to its request, on one machine
 
 
 class JoinedWrites:
-    """A transport that sends what is written in one turn of the loop with one system call.
+    """A transport that sends the head of an answer and its body with one system call.
 
-    uvicorn writes the head of an answer and its body apart; each call costs more than our own
-    work on the answer, and the second wakes the client a second time.
+    uvicorn writes the two apart; each call costs more than our own work on the answer, and the
+    second wakes the client a second time.
     """
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self._loop = loop
-        self._pieces: list[bytes] = []
+        self._head = b""
 
     def write(self, data: bytes) -> None:
-        """Send soon."""
-        if not self._pieces:
-            self._loop.call_soon(self._flush)
-        self._pieces.append(data)
+        """Send; the head of an answer is sent with what comes next, or by `flush`."""
+        if data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100 "):
+            self._head += data
+        else:
+            head, self._head = self._head, b""
+            self._transport.write(head + data)
+
+    def flush(self) -> None:
+        """Send a head that has no body."""
+        if self._head:
+            self.write(b"")
 
     def close(self) -> None:
         """Send what is written, then close."""
-        self._flush()
+        self.flush()
         self._transport.close()
-
-    def _flush(self) -> None:
-        if self._pieces:
-            self._transport.write(b"".join(self._pieces))
-            self._pieces.clear()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -72,8 +75,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock; too many connections are answered so, far too many are not."""
-        joined: Any = JoinedWrites(transport, self.loop)
-        super().connection_made(joined)
+        self._joined = JoinedWrites(transport)
+        super().connection_made(cast(Any, self._joined))
         most = self.door.limits.connections
         if len(self.connections) > 2 * most:
             self.door.failed("busy")
@@ -134,6 +137,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Linger when the client still sends: closing at once would destroy our answer."""
+        self._joined.flush()
         super().on_response_complete()
         if self.cycle.response_complete and self.cycle.more_body:
             self._start_clock(_LINGER_SECONDS)
@@ -198,6 +202,18 @@ class QuietServer(uvicorn.Server):
         for listener in sockets or ():
             listener.listen(LISTEN_BACKLOG)
         self.answering.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept what waits in the kernel's queue, but no more, and finish what is in flight."""
+        for listener in sockets or ():
+            for _ in range(LISTEN_BACKLOG):
+                if not select.select([listener], [], [], 0)[0]:
+                    break
+                await asyncio.sleep(0)  # one is accepted in each turn of the loop
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(_ARRIVAL_SECONDS)  # a connection without a request would be closed
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
