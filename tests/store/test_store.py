@@ -84,6 +84,22 @@ def test_close_keeps_what_was_recorded(path: Path):
         assert len(again.find("1@x.y")) == 1
 
 
+def test_a_caller_with_a_deadline_waits_no_longer(path: Path):
+    """Who promises an answer in seconds hears of a lock before, and the log may wait longer."""
+    with opened(path, busy_timeout_seconds=5.0) as store:
+        store.wait_at_most(0.1)
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        store.record(VERDICT, door="http", at=NOW)
+        start = time.monotonic()
+        with pytest.raises(StoreError, match="locked"), store.correction():
+            pass
+        assert 0.1 <= time.monotonic() - start < 2.0
+        other.close()
+        assert store.flush()
+        assert (store.recorded, store.lost) == (1, 0)
+
+
 def test_old_verdicts_go_and_corrections_stay(path: Path):
     """Retention is for the log, not for what was learnt."""
     now = time.time()

@@ -180,6 +180,15 @@ class Store:
                 self._corrector.rollback()
                 raise
 
+    def wait_at_most(self, seconds: float) -> None:
+        """Let corrections wait so long for other processes, for a caller who has a deadline.
+
+        Raises:
+            StoreError: the store is closed.
+        """
+        with self._use(self._correcting):
+            self._corrector.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
     def corrections(self, *, after: int = 0) -> list[CorrectionRow]:
         """Return the corrections whose seq is above `after`, in order.
 

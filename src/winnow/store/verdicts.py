@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
 from typing import Any
 
 from winnow.store.rows import VerdictRow
@@ -15,11 +17,18 @@ MAX_TEXT = 1000
 MAX_FOUND = 1000
 # Deleting takes the write lock; in steps of some milliseconds the others get their turn.
 PRUNED_AT_ONCE = 5000
+# A statement gives the interpreter away and wants it back: once for many rows, or the thread that
+# answers is interrupted for each. SQLite before 3.32 takes 999 values, so some 70 rows.
+_ROWS_A_STATEMENT = 50
+_LARGEST_INTEGER = 2**63 - 1
 
 _COLUMNS = (
     "message_id, identity, at, door, probability, action, rule, stage, reasons, milliseconds, "
     "model, size_bytes, sender, subject"
 )
+
+
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +51,33 @@ def write(connection: sqlite3.Connection, entries: list[Entry], *, keep_text: bo
     Raises:
         sqlite3.Error: none was written.
     """
-    marks = ", ".join("?" * 14)
-    query = f"INSERT INTO verdict ({_COLUMNS}) VALUES ({marks})"  # noqa: S608  constant text
+    rows = [
+        _values(entry, keep_text=keep_text)
+        for entry in entries
+        if abs(entry.verdict.size_bytes) <= _LARGEST_INTEGER
+    ]
     written = 0
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for entry in entries:
-            try:
-                connection.execute(query, _values(entry, keep_text=keep_text))
-                written += 1
-            except (sqlite3.IntegrityError, OverflowError):
-                continue
+        for start in range(0, len(rows), _ROWS_A_STATEMENT):
+            some = rows[start : start + _ROWS_A_STATEMENT]
+            values = tuple(chain.from_iterable(some))
+            written += connection.execute(_insertion(len(some)), values).rowcount
         connection.execute("COMMIT")
     except BaseException:
         connection.rollback()
         raise
     return written
+
+
+@cache
+def _insertion(rows: int) -> str:
+    """Return the statement that inserts so many rows; IGNORE leaves out those with a NaN."""
+    marks = f"({', '.join('?' * 14)})"
+    return (
+        f"INSERT OR IGNORE INTO verdict ({_COLUMNS}) "  # noqa: S608  constant text
+        f"VALUES {', '.join([marks] * rows)}"
+    )
 
 
 def find(connection: sqlite3.Connection, message_id: str) -> list[VerdictRow]:
@@ -97,7 +117,7 @@ def _values(entry: Entry, *, keep_text: bool) -> tuple[object, ...]:
     return (
         *(_clean_id(verdict.id), _text(verdict.identity).lower(), entry.at, _text(entry.door)),
         *(verdict.probability, str(verdict.action), _text(verdict.rule), verdict.stage),
-        *(json.dumps(reasons, ensure_ascii=False), verdict.milliseconds, verdict.model),
+        *(_as_json(reasons), verdict.milliseconds, verdict.model),
         verdict.size_bytes,
         _text(entry.sender) if keep_text else "",
         _text(entry.subject) if keep_text else "",
@@ -117,4 +137,6 @@ def _clean_id(message_id: str) -> str:
 
 def _text(text: str) -> str:
     """Return text that SQLite takes: bounded, and without halves of surrogate pairs."""
+    if text.isascii():
+        return text[:MAX_TEXT]
     return text[:MAX_TEXT].encode("utf-8", "replace").decode("utf-8")
