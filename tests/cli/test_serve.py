@@ -11,6 +11,7 @@ import pytest
 from winnow.cli import serve
 from winnow.errors import InputError
 from winnow.serving.settings import Limits, Settings
+from winnow.store import Store
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "serve.md"
 
@@ -75,6 +76,19 @@ def test_every_option_is_in_the_reference():
     for name, action in known.items():
         if action.default not in (None, False) and action.default != []:
             assert listed[name] == str(action.default)
+
+
+def test_the_store_is_opened_as_the_options_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Protects `--retention-days`, and that a locked database is told of before the deadline."""
+    waits: list[float] = []
+    monkeypatch.setattr(Store, "wait_at_most", lambda store, seconds: waits.append(seconds))
+    settings = Settings(limits=Limits(deadline_seconds=3.0))
+    opened = serve.open_filter_for(settings, None, tmp_path / "w.db", retention_days=7.0)
+    assert opened.store is not None
+    assert opened.store.retention_days == 7.0
+    assert waits == [1.5]
+    opened.close()
+    assert serve.open_filter_for(settings, None, None, retention_days=7.0).store is None
 
 
 def test_two_words_about_the_store():

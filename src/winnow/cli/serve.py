@@ -120,19 +120,32 @@ def run(args: argparse.Namespace) -> int:
     logs.configure(args.log_level)
     if args.allow_remote:
         _say("other machines may reach this server, and it has no password yet", sys.stderr)
-    open_filter = partial(_open, args.model, args.rules, store, float(args.retention_days))
-    serve(settings_from(args), open_filter, announce=_announce)
+    settings = settings_from(args)
+    open_filter = partial(
+        open_filter_for, settings, args.rules, store, retention_days=float(args.retention_days)
+    )
+    serve(settings, open_filter, announce=_announce)
     return 0
 
 
-def _open(
-    model: Path | None, rules: Path | None, store: Path | None, retention_days: float
+def open_filter_for(
+    settings: Settings, rules: Path | None, store: Path | None, *, retention_days: float
 ) -> Filter:
+    """Open model, rules and store as the server uses them. Raises WinnowError.
+
+    Args:
+        settings: which model, and how long an answer may take.
+        rules: rule file, None for the default thresholds.
+        store: database, None for none.
+        retention_days: how long verdicts are kept.
+    """
     from winnow.pipeline import Filter
 
-    opened = Filter.open(model, rules=rules, store=store)
+    opened = Filter.open(settings.watch, rules=rules, store=store)
     if opened.store is not None:
         opened.store.retention_days = retention_days
+        # So that a client hears that the database is locked, and not that there was no answer.
+        opened.store.wait_at_most(settings.limits.deadline_seconds / 2)
     return opened
 
 

@@ -84,7 +84,8 @@ def serve(
         Supervisor(settings, open_filter, http, spamd).run(when_ready)
     finally:
         if settings.ready_file is not None:
-            settings.ready_file.unlink(missing_ok=True)
+            with suppress(OSError):  # it may never have been there
+                settings.ready_file.unlink()
 
 
 def _try(open_filter: Callable[[], AbstractFilter]) -> str:
