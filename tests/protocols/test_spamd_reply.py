@@ -138,6 +138,13 @@ def test_report_lines(text: str) -> None:
     assert "\r" not in report(scored)
 
 
+@pytest.mark.parametrize("text", ["!", "%", "", "привет", "\r\n"])
+def test_symbols_without_a_word(text: str) -> None:
+    """A reason that ASCII cannot tell gets no name: "WORD" alone would tell nothing."""
+    scored = replace(SCORED, reasons=(("word", text, 0.5), ("word", "lottery", 0.1)))
+    assert symbols(scored)[2:] == ["WORD_LOTTERY"]
+
+
 @given(texts=st.lists(hostile, max_size=30))
 def test_symbols(texts: list[str]) -> None:
     """Symbols are names as SpamAssassin has them, each once, and not too many."""

@@ -47,12 +47,18 @@ def symbols(scored: Scored) -> list[str]:
     """Return names in the form of SpamAssassin's rules: action, percent, then the reasons."""
     percent = min(int(scored.probability * 100), 99)
     names = [f"WINNOW_{scored.action.upper()}", f"WINNOW_P{percent:02}"]
-    names += [_symbol(f"{kind} {text}") for kind, text, _ in scored.reasons[:_MOST_REASONS]]
+    names += [_symbol(kind, text) for kind, text, _ in scored.reasons[:_MOST_REASONS]]
     return list(dict.fromkeys(name for name in names if name))
 
 
-def _symbol(text: str) -> str:
-    return _NOT_SYMBOL.sub("_", text[:160].upper()).strip("_")[:40]
+def _symbol(kind: str, text: str) -> str:
+    """Return the name of a reason, "" when ASCII letters and digits cannot tell what it is."""
+    word = _ascii_word(text)
+    return f"{_ascii_word(kind)}_{word}"[:40] if word else ""
+
+
+def _ascii_word(text: str) -> str:
+    return _NOT_SYMBOL.sub("_", text[:160].upper()).strip("_")
 
 
 def report(scored: Scored) -> str:
