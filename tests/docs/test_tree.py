@@ -13,25 +13,8 @@ TESTS = ROOT / "tests"
 
 # Modules without a test file of their own, and test files without a module. This list only
 # shrinks: the tests below also fail when an entry is no longer needed.
-UNMIRRORED_MODULES: frozenset[str] = frozenset(
-    {
-        "cli/rule.py",
-        "serving/answers.py",
-        "serving/filter.py",
-        "serving/questions.py",
-        "serving/settings.py",
-        "serving/supervisor.py",
-        "serving/worker.py",
-    }
-)
-UNMIRRORED_TESTS: frozenset[str] = frozenset(
-    {
-        "policy/test_cli_rule.py",
-        "policy/test_rules_page.py",
-        "store/test_processes.py",
-        "store/test_store_page.py",
-    }
-)
+UNMIRRORED_MODULES: frozenset[str] = frozenset()
+UNMIRRORED_TESTS: frozenset[str] = frozenset()
 
 # Folders of tests that mirror no folder of the package.
 OWN_FOLDERS = {"docs", "conformance", "golden"}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from policy.facts_of import fault_of, one_rule
 from winnow.policy import Rules
 from winnow.policy.conditions import Aligned
+from winnow.policy.rule_reader import _RULE_KEYS
 
+PAGE = (Path(__file__).resolve().parents[2] / "docs/reference/rules.md").read_text("utf-8")
 RULE = "[[rule]]\naction = 'junk'\n"
 
 
@@ -114,3 +118,10 @@ def test_too_many_texts_for_a_header():
     assert "at most 1,000 texts" in fault.reason
     addresses = ",".join(f"'a*@d{i}.y'" for i in range(1001))
     assert "1,000 patterns" in fault_of(f"{RULE}sender = ¦[{addresses}]").reason
+
+
+def test_every_key_is_documented():
+    """A key that the page does not name does not exist for the user."""
+    words = {*_RULE_KEYS, "equals", "contains", "matches", "senders", "file"}
+    assert [word for word in words if f"`{word}" not in PAGE] == []
+    assert "{ at_least = P, below = P }" in PAGE

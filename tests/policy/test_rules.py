@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from winnow.policy import Rules
 from winnow.policy.syntax import MAX_TEXT
 from winnow.verdict import Action, Envelope
 
+PAGE = (Path(__file__).resolve().parents[2] / "docs/reference/rules.md").read_text("utf-8")
+PAGES_EXAMPLES = re.findall(r"^```toml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 EXAMPLE = """\
 [thresholds]
 junk = 0.90
@@ -247,3 +250,14 @@ def test_a_decision_costs_microseconds(example: Rules):
     for _ in range(1000):
         example.decide(asked)
     assert time.perf_counter() - start < 0.5
+
+
+@pytest.mark.parametrize("example", PAGES_EXAMPLES)
+def test_every_example_is_a_rule_file(example: str):
+    """What a user copies from the page starts the server."""
+    assert Rules.parse(example, origin="page").rules
+
+
+def test_the_page_has_its_examples():
+    """Protects the test above from a page whose examples it no longer finds."""
+    assert len(PAGES_EXAMPLES) == 2

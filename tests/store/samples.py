@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +14,7 @@ from typing import Any
 from winnow.store import CorrectionLog, Store
 from winnow.verdict import Action, Label, Reason, Verdict
 
+TESTS = Path(__file__).resolve().parents[1]
 VERDICT = Verdict(
     id="1@x.y",
     identity="ab12",
@@ -54,3 +58,13 @@ def opened(path: Path, **options: Any) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def start(path: Path, name: str, rounds: int, script: str) -> subprocess.Popen[str]:
+    """Start a writer process."""
+    return subprocess.Popen(
+        [sys.executable, "-c", script, str(path), name, str(rounds)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+    )

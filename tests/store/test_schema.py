@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
 
-from store.samples import append, opened
+from store.samples import VERDICT, append, opened, start
 from winnow.errors import StoreError
 from winnow.store import schema
 from winnow.store.schema import APPLICATION_ID, MIGRATIONS, connect, prepare
 
+PAGE = (Path(__file__).resolve().parents[2] / "docs/reference/store.md").read_text("utf-8")
+OPENER = """
+import sys
+from pathlib import Path
+from winnow.store import Store
+Store.open(Path(sys.argv[1]), busy_timeout_seconds=20).close()
+"""
 # Add a line for a new migration; never change one.
 SHIPPED = ("396fe458c8cfa383",)
 
@@ -120,3 +128,33 @@ def test_a_failed_migration_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     connection = connect(path, 1.0)
     assert connection.execute("PRAGMA user_version").fetchone()[0] == 2
     connection.close()
+
+
+def test_every_query_runs_while_the_store_is_open(tmp_path: Path):
+    """What a user copies from the page works, beside a running server."""
+    queries = re.findall(r"^SELECT .*;$", PAGE, re.MULTILINE)
+    with opened(tmp_path / "w.db") as store:
+        store.record(VERDICT, door="http", at=4e9)
+        store.flush()
+        with store.correction() as log:
+            append(log)
+        connection = sqlite3.connect(tmp_path / "w.db")
+        found = [
+            connection.execute(q.replace("1@example.org", "1@x.y")).fetchall() for q in queries
+        ]
+        connection.close()
+    assert [len(rows) for rows in found] == [1, 1, 1]
+
+
+def test_the_mark_is_on_the_page():
+    """Whoever finds such a file can look up whose it is."""
+    assert f"`0x{APPLICATION_ID:X}`" in PAGE
+
+
+def test_many_processes_may_create_it_at_once(tmp_path: Path):
+    """A server's workers all start at the same moment on a new machine."""
+    path = tmp_path / "w.db"
+    processes = [start(path, "x", 0, OPENER) for _ in range(6)]
+    for process in processes:
+        process.communicate(timeout=60)
+    assert [process.returncode for process in processes] == [0] * 6

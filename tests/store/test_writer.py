@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -174,3 +175,11 @@ def test_many_threads_may_put(writer: BatchWriter):
         thread.join()
     assert writer.flush(10)
     assert (writer.recorded, writer.lost) == (4000, 0)
+
+
+def test_the_figures_on_the_page():
+    """A bound that changes is changed on the page."""
+    page = (Path(__file__).resolve().parents[2] / "docs/reference/store.md").read_text("utf-8")
+    assert f"the queue takes {QUEUE_ROWS:,}" in page
+    assert f"{BATCH_ROWS} rows" in page
+    assert (writer_.BATCH_SECONDS, writer_.CHORE_SECONDS) == (0.1, 3600.0)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from policy.facts_of import facts
+from tests.policy.facts_of import facts
 from winnow.cli import rule
 from winnow.errors import InputError
 from winnow.policy import Rules
 from winnow.verdict import Action, Envelope, Verdict
 
+PAGE = (Path(__file__).resolve().parents[2] / "docs/reference/rules.md").read_text("utf-8")
 RULES = """\
 [[rule]]
 name = "friend"
@@ -136,3 +138,13 @@ def test_thresholds_decide_when_no_rule_does():
     answer = rule.explain(rules, asked, SimpleNamespace(id="x"))  # type: ignore[arg-type]
     assert answer["rule"] == "default"
     assert [e["rule"] for e in answer["earlier"]] == ["friend", "big"]  # type: ignore[attr-defined]
+
+
+def test_every_option_is_documented():
+    """An option that the page does not name does not exist for the user."""
+    parser = argparse.ArgumentParser()
+    rule.add_arguments(parser)
+    help_text = parser._subparsers._group_actions[0].choices["test"].format_help()  # type: ignore[union-attr,index,call-overload]
+    options = set(re.findall(r"--[a-z]+", help_text)) - {"--help"}
+    assert options
+    assert [option for option in options if f"`{option}" not in PAGE] == []
