@@ -11,15 +11,14 @@ from hypothesis import strategies as st
 
 from winnow.evidence import Evidence
 
-BUCKETS = st.lists(st.integers(0, 2**32 - 1), max_size=30, unique=True).map(
+HASHES = st.lists(st.integers(0, 2**32 - 1), max_size=30, unique=True).map(
     lambda found: np.array(sorted(found), dtype=np.uint32)
 )
-EVIDENCE = st.builds(Evidence, BUCKETS, BUCKETS, BUCKETS, BUCKETS)
+EVIDENCE = st.builds(Evidence, HASHES, HASHES, HASHES, HASHES)
 
 
 def _lists(evidence: Evidence) -> list[list[int]]:
-    arrays = (evidence.words, evidence.grams, evidence.traits, evidence.stream)
-    return [array.tolist() for array in arrays]
+    return [hashes.tolist() for hashes in evidence.kinds]
 
 
 @given(EVIDENCE)
@@ -31,10 +30,10 @@ def test_packing_round_trips(evidence: Evidence) -> None:
 
 
 def test_packing_is_small() -> None:
-    """A long message takes about a byte and a half a bucket in the store, not four."""
-    buckets = np.unique(np.random.default_rng(0).integers(0, 1 << 20, 4000)).astype(np.uint32)
-    packed = Evidence(buckets, buckets, buckets, buckets).to_bytes()
-    assert len(packed) < 2 * 4 * len(buckets)
+    """A long message takes less than three bytes a hash in the store, not four."""
+    hashes = np.unique(np.random.default_rng(0).integers(0, 1 << 32, 4000)).astype(np.uint32)
+    packed = Evidence(hashes, hashes, hashes, hashes).to_bytes()
+    assert len(packed) < 3 * 4 * len(hashes)
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"x\x9c\x03\x00\x00\x00\x00\x01"])

@@ -8,30 +8,37 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Buckets = NDArray[np.uint32]
+Hashes = NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Buckets that are present in one message, each array sorted and without repeats.
+    """What is present in one message, as 32-bit hashes, each array sorted and without repeats.
+
+    How many weights there are is for a model to say: one with 2**b weights for a kind of evidence
+    looks a hash up by its highest b bits.
 
     Attributes:
         words: (w,) words and word pairs of subject, names, text, hidden text and links.
-        grams: (g,) byte n-grams of the visible text; the same space, another salt.
-        traits: (t,) traits of form; the same space as `words`, other salts.
-        stream: (s,) byte n-grams of the raw message, a space of its own.
+        grams: (g,) byte n-grams of the visible text.
+        traits: (t,) traits of form.
+        stream: (s,) byte n-grams of the raw message.
     """
 
-    words: Buckets
-    grams: Buckets
-    traits: Buckets
-    stream: Buckets
+    words: Hashes
+    grams: Hashes
+    traits: Hashes
+    stream: Hashes
+
+    @property
+    def kinds(self) -> tuple[Hashes, Hashes, Hashes, Hashes]:
+        """The four arrays, in this order."""
+        return self.words, self.grams, self.traits, self.stream
 
     def to_bytes(self) -> bytes:
-        """Pack for the correction log: lengths, then gaps between buckets, deflated."""
-        arrays = (self.words, self.grams, self.traits, self.stream)
-        lengths = np.array([len(a) for a in arrays], dtype="<u4")
-        gaps = [np.diff(a, prepend=np.uint32(0)).astype("<u4") for a in arrays]
+        """Pack for the correction log: lengths, then gaps between hashes, deflated."""
+        lengths = np.array([len(a) for a in self.kinds], dtype="<u4")
+        gaps = [np.diff(a, prepend=np.uint32(0)).astype("<u4") for a in self.kinds]
         return zlib.compress(lengths.tobytes() + np.concatenate(gaps).tobytes(), 6)
 
     @classmethod
@@ -55,8 +62,8 @@ class Evidence:
         return cls(words, grams, traits, stream)
 
 
-def _from_gaps(gaps: Buckets) -> Buckets:
-    buckets = np.cumsum(gaps, dtype=np.int64)
-    if np.any(gaps[1:] == 0) or np.any(buckets[-1:] >= 1 << 32):
+def _from_gaps(gaps: Hashes) -> Hashes:
+    hashes = np.cumsum(gaps, dtype=np.int64)
+    if np.any(gaps[1:] == 0) or np.any(hashes[-1:] >= 1 << 32):
         raise ValueError("packed evidence is not in order")
-    return buckets.astype(np.uint32)
+    return hashes.astype(np.uint32)

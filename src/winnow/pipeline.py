@@ -13,23 +13,16 @@ from __future__ import annotations
 import logging
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 from winnow.artifact import Artifact, read_artifact
 from winnow.errors import StoreError
 from winnow.evidence import Evidence
-from winnow.features import (
-    CONTENT_BUCKETS,
-    STREAM_BUCKETS,
-    Reading,
-    explain_answer,
-    fingerprint,
-    read_content,
-    stream_buckets,
-)
-from winnow.mail import identity, parse
-from winnow.message import Message
+from winnow.features import STREAM_HEAD, Reading, explain_answer, stream_hashes, without_word
+from winnow.mail import identity
 from winnow.policy import Facts, Rules
+from winnow.reading import fingerprint, read_evidence
 from winnow.runtime import Step, reflex_of, sigmoid
 from winnow.store import CorrectionLog, CorrectionRow, Store
 from winnow.verdict import Envelope, Label, Learnt, Reason, Verdict
@@ -47,15 +40,6 @@ def default_store_path() -> Path:
         return Path(named)
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "winnow" / "winnow.db"
-
-
-def read_evidence(
-    raw: bytes, *, size_bytes: int | None = None
-) -> tuple[Message, Reading, Evidence]:
-    """Bytes -> Message -> Features, the one way for training and for serving."""
-    message = parse(raw, size_bytes=size_bytes)
-    reading = read_content(message)
-    return message, reading, reading.evidence(stream_buckets(raw))
 
 
 def mark_of(row: CorrectionRow) -> str:
@@ -81,12 +65,7 @@ class Filter:
         self.store = store
         self.skipped_corrections = 0
         self._fingerprint = fingerprint()
-        self._reflex = reflex_of(
-            artifact,
-            fingerprint=self._fingerprint,
-            content_buckets=CONTENT_BUCKETS,
-            stream_buckets=STREAM_BUCKETS,
-        )
+        self._reflex = reflex_of(artifact, fingerprint=self._fingerprint)
         self._trained_through = _trained_through(artifact, store)
         self._seen = 0
 
@@ -142,7 +121,7 @@ class Filter:
         message, reading, evidence = read_evidence(raw, size_bytes=size_bytes)
         probability = sigmoid(self._reflex.log_odds(evidence))
         decision = self.rules.decide(Facts(probability, envelope, message, message.size_bytes))
-        reasons = self._reasons(reading, evidence) if explain else ()
+        reasons = self._reasons(raw, reading, evidence) if explain else ()
         digest = identity(raw)
         return Verdict(
             id=message.message_id or digest,
@@ -232,16 +211,19 @@ class Filter:
         if self.store is not None:
             self.store.close()
 
-    def _reasons(self, reading: Reading, evidence: Evidence) -> tuple[Reason, ...]:
+    def _reasons(self, raw: bytes, reading: Reading, evidence: Evidence) -> tuple[Reason, ...]:
         reflex = self._reflex
         words, _, traits, _ = reflex.combiner.gains
+        head = raw[:STREAM_HEAD]
         return explain_answer(
             reading,
             evidence,
             log_odds=reflex.log_odds,
-            weights=reflex.content,
-            word_gain=words,
-            trait_gain=traits,
+            words=partial(reflex.weights_of, "words") if words else None,
+            traits=partial(reflex.weights_of, "traits") if traits else None,
+            stream_without=(lambda word: stream_hashes(without_word(head, word)))
+            if reflex.hears_stream
+            else None,
             silence=reflex.combiner.intercept,
         )
 

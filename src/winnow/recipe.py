@@ -7,9 +7,10 @@ evaluate    dataset or stream -> what a user would have seen
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,24 @@ from winnow.artifact import Artifact, read_artifact, write_artifact
 from winnow.corpus import Corpus, Example, deduplicate
 from winnow.errors import ArtifactError, InputError
 from winnow.evidence import Evidence
-from winnow.features import CONTENT_BUCKETS, STREAM_BUCKETS, fingerprint
-from winnow.pipeline import mark_of, read_evidence
+from winnow.mail import identity
+from winnow.pipeline import mark_of
+from winnow.reading import fingerprint, read_evidence
 from winnow.runtime import EXPERTS, Reflex, reflex_of, sigmoid, tensors_of
-from winnow.store import Store
+from winnow.store import CorrectionRow, Store
 from winnow.training.dataset import Dataset, DatasetBuilder
 from winnow.training.metrics import Scored, summarize
-from winnow.training.train import VIEWS, Options, Trained, Unseen, train
+from winnow.training.train import (
+    VIEWS,
+    Options,
+    Trained,
+    Unseen,
+    check_enough,
+    combine,
+    join,
+    train,
+    unseen_scores,
+)
 from winnow.verdict import Label
 
 Progress = Callable[[str, int, int | None], None]
@@ -69,7 +81,8 @@ def gather(
 
     Args:
         corpora: what to read; every message needs a label.
-        store: also take the corrections that it keeps, as a source named "corrections".
+        store: also take the corrections that it keeps, as a source named "corrections"; a message
+            that was corrected counts as that, and not as part of its corpus, too.
         in_order: keep the order in which each corpus came.
         progress: told "reading", messages read, and how many there will be if that is known.
 
@@ -77,11 +90,15 @@ def gather(
         InputError: unreadable or unlabelled mail.
     """
     start = time.process_time()
-    builder = DatasetBuilder(content_buckets=CONTENT_BUCKETS, stream_buckets=STREAM_BUCKETS)
+    builder = DatasetBuilder()
     hints = [corpus.len_hint for corpus in corpora]
     expected = None if None in hints else sum(hint or 0 for hint in hints)
+    rows = store.corrections() if store is not None else []
+    corrected = _standing(rows)
     unique = deduplicate(_examples(corpora, in_order))
     for example in unique:
+        if corrected and identity(example.raw) in corrected:
+            continue
         if example.label is None:
             raise InputError(
                 f"{example.source}: {example.id} has no label; a corpus needs an index.tsv, or "
@@ -92,7 +109,10 @@ def gather(
             evidence, spam=example.label == Label.SPAM, id=example.id, source=example.source
         )
         progress("reading", unique.kept + unique.dropped, expected)
-    through, mark = _add_corrections(builder, store) if store is not None else (0, "")
+    for row, evidence in corrected.values():
+        spam = row.label == Label.SPAM
+        builder.add(evidence, spam=spam, id=f"correction {row.seq}", source="corrections")
+    through, mark = (rows[-1].seq, mark_of(rows[-1])) if rows else (0, "")
     seconds = time.process_time() - start
     return Gathered(builder.build(), unique.dropped, unique.conflicts, seconds, through, mark)
 
@@ -105,7 +125,14 @@ def as_source(corpus: Corpus, path: Path) -> Corpus:
     """
     if corpus.len_hint != 1 or not path.is_file():
         return corpus
-    name = path.absolute().parent.name or corpus.name
+    folder = path.absolute().parent
+    if folder.name in ("cur", "new"):  # of a Maildir, which is what has a name
+        folder = folder.parent
+    return named(corpus, folder.name or corpus.name)
+
+
+def named(corpus: Corpus, name: str) -> Corpus:
+    """Return a corpus as part of a source of that name."""
 
     def read() -> Iterator[Example]:
         for example in corpus:
@@ -119,20 +146,17 @@ def _examples(corpora: Iterable[Corpus], in_order: bool) -> Iterator[Example]:
         yield from corpus.in_order() if in_order else corpus
 
 
-def _add_corrections(builder: DatasetBuilder, store: Store) -> tuple[int, str]:
-    """Add what readers taught and did not take back; return the last row that counts, marked."""
-    rows = store.corrections()
+def _standing(rows: Sequence[CorrectionRow]) -> dict[str, tuple[CorrectionRow, Evidence]]:
+    """What readers taught and did not take back, by the identity of the message."""
     taken_back = {row.of_seq for row in rows if row.kind == "retract"}
+    standing = {}
     for row in rows:
         usable = row.kind == "learn" and row.fingerprint == fingerprint()
         if usable and row.seq not in taken_back:
-            try:
-                evidence = Evidence.from_bytes(row.features)
-            except ValueError:  # a damaged row counts for nothing; the filter passes it over, too
-                continue
-            spam = row.label == Label.SPAM
-            builder.add(evidence, spam=spam, id=f"correction {row.seq}", source="corrections")
-    return (rows[-1].seq, mark_of(rows[-1])) if rows else (0, "")
+            # A damaged row counts for nothing; the filter passes it over, too.
+            with contextlib.suppress(ValueError):
+                standing[row.identity] = (row, Evidence.from_bytes(row.features))
+    return standing
 
 
 def make(
@@ -210,13 +234,7 @@ def _probabilities(log_odds: Iterable[float]) -> Any:
 def load(path: Path) -> tuple[Artifact, Reflex]:
     """Read an artifact and build its reflex, without rules and corrections."""
     artifact = read_artifact(path)
-    reflex = reflex_of(
-        artifact,
-        fingerprint=fingerprint(),
-        content_buckets=CONTENT_BUCKETS,
-        stream_buckets=STREAM_BUCKETS,
-    )
-    return artifact, reflex
+    return artifact, reflex_of(artifact, fingerprint=fingerprint())
 
 
 def examine(path: Path) -> tuple[Artifact, bool]:
@@ -246,7 +264,7 @@ def check_place(out: Path) -> None:
 
 def blank() -> Reflex:
     """Return a reflex that has learnt nothing."""
-    return Reflex.blank(CONTENT_BUCKETS, STREAM_BUCKETS)
+    return Reflex.blank()
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,27 +306,100 @@ def split(
 
 def leave_one_out(
     dataset: Dataset,
-    left: int,
     options: Options,
     *,
     unheard: Sequence[str] = (),
     progress: Progress = _silent,
-) -> Evaluated:
-    """Train on all sources but one and answer that one.
+) -> list[Evaluated]:
+    """Answer each source by a model that has learnt from the others only.
 
     Args:
         dataset: of several sources.
-        left: index of the source to leave out.
-        options: how to train.
+        options: how to train. Calibrated "left-out", the experts are trained once for each source,
+            and the combiner that judges a source is fitted on their answers for the other ones.
         unheard: names of sources that no training may see (validation only).
         progress: see `make`.
+
+    Returns:
+        One result a source, in the order of `dataset.names`.
     """
+    sources = range(len(dataset.names))
+    if options.calibrate == "left-out":
+        total = len(sources)
+        rounds = {}
+        for left in sources:
+            rounds[left] = answer_left_out(dataset, left, options, unheard=unheard)
+            progress("leaving out", left + 1, total)
+        return judge_left_out(dataset, rounds, options, unheard=unheard)
+    results = []
+    for left in sources:
+        seen = _seen_without(dataset, left, unheard)
+        reflex = train(subset(dataset, seen), options, progress).reflex
+        tested = np.flatnonzero(dataset.sources == left).tolist()
+        results.append(
+            _judge(
+                dataset,
+                reflex,
+                tested,
+                corpus=dataset.names[left],
+                protocol="leave-one-out",
+                view=options.view,
+            )
+        )
+    return results
+
+
+def _seen_without(dataset: Dataset, left: int, unheard: Sequence[str]) -> Any:
     barred = [k for k, name in enumerate(dataset.names) if name in unheard or k == left]
-    members = np.flatnonzero(~np.isin(dataset.sources, barred))
-    reflex = train(subset(dataset, members), options, progress).reflex
-    tested = np.flatnonzero(dataset.sources == left).tolist()
-    name = dataset.names[left]
-    return _judge(dataset, reflex, tested, corpus=name, protocol="leave-one-out", view=options.view)
+    return np.flatnonzero(~np.isin(dataset.sources, barred))
+
+
+def answer_left_out(
+    dataset: Dataset, left: int, options: Options, *, unheard: Sequence[str] = ()
+) -> Unseen:
+    """Scores for one source by experts that had seen neither it nor the unheard ones.
+
+    Raises:
+        InputError: the other sources hold too little mail of one class.
+    """
+    held = np.flatnonzero(dataset.sources == left)
+    seen = _seen_without(dataset, left, unheard)
+    check_enough(dataset.spam[seen])
+    return unseen_scores(dataset, seen, held, options)
+
+
+def judge_left_out(
+    dataset: Dataset,
+    rounds: Mapping[int, Unseen],
+    options: Options,
+    *,
+    unheard: Sequence[str] = (),
+) -> list[Evaluated]:
+    """Judge each source by a combiner fitted on the answers for the other ones.
+
+    Raises:
+        InputError: the other sources do not hold both classes.
+    """
+    results = []
+    for left, own in rounds.items():
+        others = [
+            unseen for k, unseen in rounds.items() if k != left and dataset.names[k] not in unheard
+        ]
+        if not others:
+            raise InputError("leaving out one source at a time needs three corpora or more.")
+        combiner = combine(dataset, join(others), options)
+        log_odds = own.scores @ np.array(combiner.gains) + combiner.intercept
+        ids = tuple(dataset.ids[row] for row in own.members.tolist())
+        scored = Scored(_probabilities(log_odds), dataset.spam[own.members], ids)
+        figures = summarize(
+            scored,
+            corpus=dataset.names[left],
+            protocol="leave-one-out",
+            view=options.view,
+            seed=0,
+        )
+        results.append(Evaluated(figures, scored))
+    return results
 
 
 def online(
@@ -363,7 +454,7 @@ def mean_figures(several: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def subset(dataset: Dataset, members: Any) -> Dataset:
     """Return the dataset of some rows; sources without rows are dropped."""
-    builder = DatasetBuilder(content_buckets=dataset.spaces[0], stream_buckets=dataset.spaces[3])
+    builder = DatasetBuilder()
     for row in np.sort(np.asarray(members)).tolist():
         builder.add(
             dataset.evidence(row),

@@ -1,4 +1,4 @@
-"""The content view: its families, its rooms, and what a message is without one thing."""
+"""The content view: its families, and what a message is without one thing."""
 
 from __future__ import annotations
 
@@ -8,15 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.features.messages import message, parsed_messages, texts
-from winnow.evidence import Buckets, Evidence
-from winnow.features.content import Named, Reading, read_content, without_list_footer
-from winnow.features.hashing import (
-    CONTENT_BUCKETS,
-    GRAM_ROOM,
-    TRAIT_ROOM,
-    hash_bytes,
-    to_buckets,
-)
+from winnow.evidence import Evidence, Hashes
+from winnow.features.content import Named, Reading, Weights, read_content, without_list_footer
+from winnow.features.hashing import finish, hash_bytes
 from winnow.features.text import normalise
 from winnow.message import Address, Link, Message
 
@@ -29,7 +23,7 @@ def _read(**changes: object) -> tuple[Reading, Evidence]:
     return reading, reading.evidence(NOTHING)
 
 
-def _same(one: Buckets, two: Buckets) -> bool:
+def _same(one: Hashes, two: Hashes) -> bool:
     return one.tolist() == two.tolist()
 
 
@@ -37,7 +31,7 @@ def _same(one: Buckets, two: Buckets) -> bool:
 def test_without_a_word_is_the_message_without_it(
     subject: list[str], name: list[str], hidden: list[str], text: list[str], word: str
 ) -> None:
-    """Removing a word gives the buckets of the message in which nobody had written it."""
+    """Removing a word gives the evidence of the message in which nobody had written it."""
     fields = {"subject": subject, "hidden": hidden, "text": text}
     reading = read_content(_message_of(fields, name))
     left = {k: [w for w in v if normalise(w) != word] for k, v in fields.items()}
@@ -71,18 +65,14 @@ def test_without_a_link_or_a_trait_takes_only_that() -> None:
 
 @settings(max_examples=30)
 @given(parsed_messages())
-def test_every_message_gives_evidence_in_its_rooms(parsed: Message) -> None:
-    """Any message has evidence: sorted, distinct, each kind in its own part of the space."""
+def test_every_message_gives_evidence_in_order(parsed: Message) -> None:
+    """Any message has evidence: sorted and distinct."""
     reading = read_content(parsed)
     whole = reading.evidence(NOTHING)
-    for buckets, low, high in (
-        (whole.words, 0, GRAM_ROOM),
-        (whole.grams, GRAM_ROOM, TRAIT_ROOM),
-        (whole.traits, TRAIT_ROOM, CONTENT_BUCKETS),
-    ):
-        found = buckets.tolist()
+    for hashes in whole.kinds:
+        found = hashes.tolist()
+        assert hashes.dtype == np.uint32
         assert found == sorted(set(found))
-        assert all(low <= bucket < high for bucket in found)
     assert len(reading.families) == len(reading.words)
     assert np.all(np.diff(reading.families.astype(int)) >= 0)
 
@@ -138,7 +128,7 @@ def _grams(text: str) -> set[int]:
     """5-grams of a normal form, hashed as documented, without numpy."""
     data = (text + " ").encode()
     keys = [int.from_bytes(data[i : i + 5], "little") ^ GRAM_SALT for i in range(len(data) - 4)]
-    return set(to_buckets(np.array(keys, dtype=np.uint64), room=GRAM_ROOM).tolist())
+    return set(finish(np.array(keys, dtype=np.uint64)).tolist())
 
 
 @given(texts())
@@ -157,23 +147,26 @@ def test_list_tags_and_footers_do_not_count() -> None:
     assert without_list_footer("_" * 40 + "\n" + "x" * 2000) == "_" * 40 + "\n" + "x" * 2000
 
 
+def _weights(known: Hashes, weight: float) -> Weights:
+    """An expert to which some hashes mean something."""
+    return lambda hashes: np.where(np.isin(hashes, known), weight, 0.0).astype(np.float32)
+
+
 def test_names_come_back_from_weights() -> None:
     """The strongest word, host and trait are named as a person would, without repeats."""
     links = (Link("http://www.pills.test/x", "www.pills.test", "here"),)
     reading, whole = _read(subject="Zebra", text="zebra zebra hill", links=links)
-    weights = np.zeros(CONTENT_BUCKETS, dtype=np.float32)
     hill = _read(subject="", text="hill")[1].words
     plain = _read(subject="", text="")[1].words
-    weights[np.setdiff1d(hill, plain)] = 5.0
-    found = reading.strongest(weights, 1.0, 4)
+    only_hill = _weights(np.setdiff1d(hill, plain), 5.0)
+    found = reading.strongest(only_hill, 1.0, 4)
     assert [(thing.kind, thing.text) for thing in found] == [("word", "hill")]
-    assert reading.strongest(weights, -1.0, 4) == []
-    weights[whole.words] = 1.0
-    named = reading.strongest(weights, 1.0, 9)
+    assert reading.strongest(only_hill, -1.0, 4) == []
+    named = reading.strongest(_weights(whole.words, 1.0), 1.0, 9)
     assert [thing.text for thing in named].count("zebra") == 1
     assert ("link", "pills.test") in [(thing.kind, thing.text) for thing in named]
-    weights[whole.traits] = 1.0
-    assert {t.text for t in reading.strongest_traits(weights, 1.0, 99)} == set(reading.traits)
+    traits = reading.strongest_traits(_weights(whole.traits, 1.0), 1.0, 99)
+    assert {trait.text for trait in traits} == set(reading.traits)
 
 
 def test_a_long_message_is_bounded() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.features.messages import message, parsed_messages, texts
-from winnow.features import CONTENT_BUCKETS, STREAM_BUCKETS, explain_answer, read_content
+from winnow.features import explain_answer, read_content
 from winnow.features.content import Named
 from winnow.features.hashing import hash_bytes
 from winnow.features.reasons import LEAST_SHARE, REASONS
@@ -24,11 +25,10 @@ NOTHING = np.zeros(0, dtype=np.uint32)
 
 def _reflex(seed: int) -> Reflex:
     random = np.random.default_rng(seed)
-    content = random.normal(0, 2, CONTENT_BUCKETS).astype(np.float32)
+    weights = [random.normal(0, 2, 1 << bits).astype(np.float32) for bits in (16, 16, 10)]
     gains = tuple(random.uniform(0, 1, 4).tolist())
     return Reflex(
-        content,
-        np.zeros(STREAM_BUCKETS, dtype=np.float32),
+        [*weights, np.zeros(2, dtype=np.float32)],
         tuple(random.normal(size=4).tolist()),
         Combiner(gains, float(random.normal())),  # type: ignore[arg-type]
     )
@@ -44,9 +44,9 @@ def _explain(reflex: Reflex, parsed: Message) -> tuple[float, tuple[Reason, ...]
         reading,
         evidence,
         log_odds=reflex.log_odds,
-        weights=reflex.content,
-        word_gain=reflex.combiner.gains[0],
-        trait_gain=reflex.combiner.gains[2],
+        words=partial(reflex.weights_of, "words") if reflex.combiner.gains[0] else None,
+        traits=partial(reflex.weights_of, "traits") if reflex.combiner.gains[2] else None,
+        stream_without=None,
         silence=reflex.combiner.intercept,
     )
     return reflex.log_odds(evidence), reasons
@@ -110,7 +110,7 @@ def test_each_reason_moves_the_answer_by_its_share(parsed: Message, reflex: Refl
 
 def test_a_silent_model_has_no_reasons() -> None:
     """Without weights nothing moved the answer, and nothing is named."""
-    assert _explain(Reflex.blank(CONTENT_BUCKETS, STREAM_BUCKETS), message())[1] == ()
+    assert _explain(Reflex.blank(), message())[1] == ()
 
 
 def test_an_expert_that_is_not_heard_gives_no_reasons() -> None:

@@ -11,15 +11,15 @@ import pytest
 
 from winnow.artifact import Artifact, write_artifact
 from winnow.errors import ArtifactError
-from winnow.runtime import EXPERTS, Combiner, Reflex, reflex_of, tensors_of
+from winnow.runtime import BITS, EXPERTS, Combiner, Reflex, reflex_of, tensors_of
 
 GAINS = dict(zip(EXPERTS, (0.5, 0.25, 0.125, 0.0), strict=True))
 
 
 def _reflex() -> Reflex:
     random = np.random.default_rng(0)
-    content, stream = (random.normal(size=n).astype(np.float32) for n in (12, 6))
-    return Reflex(content, stream, (0.5, -1.0, 0.25, 2.0), Combiner((0.5, 0.25, 0.125, 0.0), -0.75))
+    weights = [random.normal(size=n).astype(np.float32) for n in (16, 8, 4, 8)]
+    return Reflex(weights, (0.5, -1.0, 0.25, 2.0), Combiner((0.5, 0.25, 0.125, 0.0), -0.75))
 
 
 @pytest.fixture
@@ -36,27 +36,26 @@ def artifact(tmp_path: Path) -> Artifact:
 
 
 def _load(artifact: Artifact, fingerprint: str = "f") -> Reflex:
-    return reflex_of(artifact, fingerprint=fingerprint, content_buckets=12, stream_buckets=6)
+    return reflex_of(artifact, fingerprint=fingerprint)
 
 
 def test_a_reflex_comes_back(artifact: Artifact) -> None:
     """Weights to half precision, biases and combiner exactly."""
     back, reflex = _load(artifact), _reflex()
-    assert np.allclose(back.content, reflex.content, rtol=1e-3, atol=1e-6)
-    assert np.allclose(back.stream, reflex.stream, rtol=1e-3, atol=1e-6)
+    for found, stored in zip(back.weights, reflex.weights, strict=True):
+        assert np.allclose(found, stored, rtol=1e-3, atol=1e-6)
+        assert found.dtype == np.float32
     assert back.biases == reflex.biases
     assert back.combiner == reflex.combiner
-    assert back.content.dtype == back.stream.dtype == np.float32
 
 
 def test_a_model_without_a_stream_learns_one(artifact: Artifact) -> None:
     """The shipped model has no weights for raw bytes; it gets a blank vector to correct."""
     tensors = {k: v for k, v in artifact.tensors.items() if k != "stream"}
     back = _load(replace(artifact, tensors=tensors))
-    assert back.stream.shape == (6,)
-    assert not back.stream.any()
-    blank = Reflex(_reflex().content, np.zeros(6, dtype=np.float32), (0,) * 4, _reflex().combiner)
-    assert "stream" not in tensors_of(blank)
+    assert back.weights[3].shape == (1 << BITS[3],)
+    assert not back.weights[3].any()
+    assert "stream" not in tensors_of(back)
 
 
 def test_other_features_are_refused(artifact: Artifact) -> None:
@@ -65,10 +64,10 @@ def test_other_features_are_refused(artifact: Artifact) -> None:
         _load(artifact, "g")
 
 
-@pytest.mark.parametrize("name", ["content", "stream", "biases"])
+@pytest.mark.parametrize("name", ["words", "stream", "biases"])
 @pytest.mark.parametrize("shape", [(5,), (3, 4), (0,), ()])
 def test_another_shape_is_refused(artifact: Artifact, name: str, shape: tuple[int, ...]) -> None:
-    """No vector is read past its end, and no wrong one is broadcast."""
+    """Weights are a power of two in number, so that every hash has its place; else refused."""
     tensors = artifact.tensors | {name: np.zeros(shape, dtype=np.float32)}
     with pytest.raises(ArtifactError, match=name):
         _load(replace(artifact, tensors=tensors))
@@ -76,16 +75,15 @@ def test_another_shape_is_refused(artifact: Artifact, name: str, shape: tuple[in
 
 def test_integers_are_no_weights(artifact: Artifact) -> None:
     """A tensor of another kind is refused, not cast."""
-    tensors = artifact.tensors | {"content": np.zeros(12, dtype=np.int32)}
-    with pytest.raises(ArtifactError, match="content"):
+    tensors = artifact.tensors | {"words": np.zeros(16, dtype=np.int32)}
+    with pytest.raises(ArtifactError, match="words"):
         _load(replace(artifact, tensors=tensors))
 
 
-@pytest.mark.parametrize("name", ["content", "biases"])
-def test_missing_weights_are_refused(artifact: Artifact, name: str) -> None:
+def test_missing_biases_are_refused(artifact: Artifact) -> None:
     """A model is whole or refused."""
-    tensors = {k: v for k, v in artifact.tensors.items() if k != name}
-    with pytest.raises(ArtifactError, match=name):
+    tensors = {k: v for k, v in artifact.tensors.items() if k != "biases"}
+    with pytest.raises(ArtifactError, match="biases"):
         _load(replace(artifact, tensors=tensors))
 
 

@@ -7,27 +7,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winnow.evidence import Evidence
-from winnow.training.dataset import DatasetBuilder
+from winnow.training.dataset import DatasetBuilder, Rows
 
-BUCKETS = st.lists(st.integers(0, 999), max_size=6, unique=True).map(
+HASHES = st.lists(st.integers(0, 999), max_size=6, unique=True).map(
     lambda found: np.array(sorted(found), dtype=np.uint32)
 )
-EVIDENCE = st.builds(Evidence, BUCKETS, BUCKETS, BUCKETS, BUCKETS)
+EVIDENCE = st.builds(Evidence, HASHES, HASHES, HASHES, HASHES)
 MAIL = st.lists(st.tuples(EVIDENCE, st.booleans(), st.sampled_from("ab")), max_size=8)
 
 
 @settings(max_examples=25)
 @given(MAIL)
 def test_what_was_added_is_found(mail: list[tuple[Evidence, bool, str]]) -> None:
-    """Each message keeps its buckets, label, id and source, empty messages too."""
-    builder = DatasetBuilder(content_buckets=1000, stream_buckets=500)
+    """Each message keeps its evidence, label, id and source, empty messages too."""
+    builder = DatasetBuilder()
     for number, (evidence, spam, source) in enumerate(mail):
         builder.add(evidence, spam=spam, id=str(number), source=source)
     dataset = builder.build()
     assert len(dataset) == len(builder) == len(mail)
-    assert dataset.spaces == (1000, 1000, 1000, 500)
     for row, (evidence, spam, source) in enumerate(mail):
         assert dataset.evidence(row).to_bytes() == evidence.to_bytes()
         assert bool(dataset.spam[row]) is spam
         assert dataset.ids[row] == str(row)
         assert dataset.names[int(dataset.sources[row])] == source
+
+
+def test_lists_are_emptied_and_hashes_numbered() -> None:
+    """Marked messages lose their evidence, the others keep it; equal hashes have one number."""
+    rows = Rows(np.array([5, 9, 5, 7], dtype=np.uint32), np.array([0, 2, 2, 4]))
+    left = rows.without(np.array([True, False, False]))
+    assert [left[row].tolist() for row in range(3)] == [[], [], [5, 7]]
+    assert rows.kinds.tolist() == [0, 2, 0, 1]

@@ -7,19 +7,25 @@ import pytest
 from numpy.typing import NDArray
 
 from winnow.training.dataset import Rows
-from winnow.training.expert import Schedule, train_expert
+from winnow.training.expert import Schedule, evidence_rates, train_expert
 
-BUCKETS = 64
+BITS = 6
+BUCKETS = 1 << BITS
+
+
+def _hashes(places: object) -> NDArray[np.uint32]:
+    """Hashes that are found at some places of BUCKETS weights."""
+    return np.unique(places).astype(np.uint32) << np.uint32(32 - BITS)
 
 
 def _toy(n: int = 60) -> tuple[Rows, NDArray[np.bool_]]:
-    """Spam holds bucket 1, ham bucket 2, both hold noise; every tenth message holds nothing."""
+    """Spam is found at place 1, ham at 2, both at others; every tenth message holds nothing."""
     random = np.random.default_rng(0)
     spam = np.arange(n) % 3 == 0
     lists = [
         np.zeros(0, dtype=np.uint32)
         if row % 10 == 9
-        else np.unique([1 if spam[row] else 2, *random.integers(3, BUCKETS, 4)]).astype(np.uint32)
+        else _hashes([1 if spam[row] else 2, *random.integers(3, BUCKETS, 4)])
         for row in range(n)
     ]
     ends = np.concatenate([[0], np.cumsum([len(one) for one in lists])])
@@ -27,7 +33,10 @@ def _toy(n: int = 60) -> tuple[Rows, NDArray[np.bool_]]:
 
 
 def _train(
-    seed: int = 0, schedule: Schedule | None = None, **changes: NDArray[np.generic]
+    seed: int = 0,
+    schedule: Schedule | None = None,
+    rates: NDArray[np.float32] | None = None,
+    **changes: NDArray[np.generic],
 ) -> tuple[NDArray[np.float32], float]:
     rows, spam = _toy()
     members = changes.get("members", np.arange(len(spam)))
@@ -37,7 +46,8 @@ def _train(
         spam,
         members.astype(np.int64),
         importance.astype(np.float64),
-        buckets=BUCKETS,
+        bits=BITS,
+        rates=np.ones(len(rows.hashes), dtype=np.float32) if rates is None else rates,
         schedule=schedule or Schedule(),
         seed=seed,
     )
@@ -55,11 +65,12 @@ def test_the_weights_are_those_of_plain_python(passes: int) -> None:
     for number in range(passes):
         rate = 2.0 / (number + 1) ** 0.5
         for row in random.permutation(kept).tolist():
-            length = len(rows[row]) ** 0.5
-            error = spam[row] - 1 / (1 + np.exp(-bias - weights[rows[row]].sum() / length))
+            present = rows[row] >> np.uint32(32 - BITS)
+            length = len(present) ** 0.5
+            error = spam[row] - 1 / (1 + np.exp(-bias - weights[present].sum() / length))
             step = min(rate, 1.5) * error
             weights *= 1 - rate * 0.01
-            weights[rows[row]] += step / length
+            weights[present] += step / length
             bias += 0.02 * step
         snapshots.append((weights.copy(), bias))
     last = snapshots[-max(1, passes // 2) :]
@@ -73,7 +84,7 @@ def test_separable_mail_is_separated() -> None:
     rows, spam = _toy()
     weights, bias = _train()
     for row in range(len(spam)):
-        present = rows[row]
+        present = rows[row] >> np.uint32(32 - BITS)
         if len(present):
             score = bias + weights[present].sum() / len(present) ** 0.5
             assert (score > 0) == spam[row]
@@ -122,7 +133,8 @@ def test_progress_counts_every_message() -> None:
         spam,
         members,
         np.ones(len(spam)),
-        buckets=BUCKETS,
+        bits=BITS,
+        rates=np.ones(len(rows.hashes), dtype=np.float32),
         schedule=Schedule(passes=3),
         seed=0,
         progress=told.append,
@@ -135,3 +147,48 @@ def test_any_number_of_passes_gives_weights(passes: int) -> None:
     """The average is over the passes that there were."""
     weights, _ = _train(schedule=Schedule(passes=passes))
     assert weights[1] > 0 > weights[2]
+
+
+def test_what_has_rate_0_is_not_learnt() -> None:
+    """Rates belong to single hashes: where they are 0 the weight stays, the others learn."""
+    rows, _ = _toy()
+    rates = (rows.hashes != _hashes([1])[0]).astype(np.float32)
+    weights, _ = _train(rates=rates)
+    assert weights[1] == 0.0
+    assert weights[2] < 0
+
+
+LISTS = [[1, 2], [1, 3], [1, 4], [1, 2], [5]]
+SOURCES = np.array([0, 0, 1, 1, 2])
+
+
+def _rates(members: list[int], *, rare_first: bool, shared_only: bool) -> dict[int, float]:
+    """Rate of each hash of LISTS."""
+    ends = np.concatenate([[0], np.cumsum([len(one) for one in LISTS])])
+    rows = Rows(np.array([hash_ for one in LISTS for hash_ in one], dtype=np.uint32), ends)
+    found = evidence_rates(
+        rows, np.array(members), SOURCES, rare_first=rare_first, shared_only=shared_only
+    )
+    assert len(found) == len(rows.hashes)
+    return dict(zip(rows.hashes.tolist(), found.tolist(), strict=True))
+
+
+def test_rare_evidence_learns_faster() -> None:
+    """By the square of log(n / df); the mean over the evidence is 1."""
+    found = _rates([0, 1, 2, 3], rare_first=True, shared_only=False)
+    assert found[3] == found[4] > found[2] > found[1] > -1e-9
+    assert found[3] / found[2] == pytest.approx((np.log(5 / 2) / np.log(5 / 3)) ** 2)
+    assert 4 * found[1] + 2 * found[2] + found[3] + found[4] == pytest.approx(8)
+
+
+def test_what_one_source_has_is_not_learnt() -> None:
+    """Two sources must have it among the members; who else has it does not count."""
+    found = _rates([0, 1, 2, 3], rare_first=False, shared_only=True)
+    assert found[3] == found[4] == 0.0
+    assert found[1] == found[2] == pytest.approx(8 / 6)
+    assert _rates([0, 1, 4], rare_first=False, shared_only=True)[1] == 0.0
+
+
+def test_without_wishes_all_evidence_is_equal() -> None:
+    """Then there is nothing to count."""
+    assert set(_rates([0, 1], rare_first=False, shared_only=False).values()) == {1.0}

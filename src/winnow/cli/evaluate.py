@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 NAME = "evaluate"
 HELP = "measure a model, or a way of training, on labelled mail"
 
+HUMBLE_FROM = 4  # corpora: with fewer, too little is left to calibrate on when one is left out
+
 _FIGURES = (
     ("1-ROCA", "one_minus_roca_percent", 3, ""),
     ("right at 0.50", "accuracy_percent", 2, ""),
@@ -105,7 +107,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="leave-one-out: a corpus that is never trained on; may be repeated",
     )
-    add_calibrate(parser)
+    add_calibrate(
+        parser, default=None, told="held-out; leave-one-out of four corpora or more: left-out"
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON list of objects")
     parser.add_argument(
         "--report", type=a_path, metavar="FILE.html", help="also write a report with plots"
@@ -172,10 +176,10 @@ def _groups(args: argparse.Namespace, corpora: list[Corpus]) -> list[tuple[str, 
     return alone + ([("+".join(names), rest)] if rest else [])
 
 
-def _options(args: argparse.Namespace, seed: int) -> Options:
+def _options(args: argparse.Namespace, seed: int, calibrate: str = "held-out") -> Options:
     from winnow.training.train import Options
 
-    return Options(view=args.view or "both", calibrate=args.calibrate, seed=seed)
+    return Options(view=args.view or "both", calibrate=args.calibrate or calibrate, seed=seed)
 
 
 def _apply(
@@ -225,11 +229,9 @@ def _leave_one_out(
     unknown = [name for name in args.validation if name not in names]
     if unknown:
         raise InputError(f"--validation {unknown[0]}: the corpora are {', '.join(names)}.")
-    options = _options(args, args.seed)
-    found = [
-        recipe.leave_one_out(dataset, left, options, unheard=args.validation, progress=progress)
-        for left in range(len(names))
-    ]
+    heard = len(names) - len(args.validation)
+    options = _options(args, args.seed, "left-out" if heard >= HUMBLE_FROM else "held-out")
+    found = recipe.leave_one_out(dataset, options, unheard=args.validation, progress=progress)
     return [_Run(name, result) for name, result in zip(names, found, strict=True)], ""
 
 

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "one site (default: both)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
-    add_calibrate(parser)
+    add_calibrate(parser, default="held-out", told="held-out")
     parser.add_argument(
         "--corrections", action="store_true", help="also learn the corrections that a store keeps"
     )
@@ -56,14 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_calibrate(parser: argparse.ArgumentParser) -> None:
-    """Declare how probabilities are calibrated."""
+def add_calibrate(parser: argparse.ArgumentParser, *, default: str | None, told: str) -> None:
+    """Declare how probabilities are calibrated, and in words what happens without a choice."""
     parser.add_argument(
         "--calibrate",
         choices=("held-out", "left-out"),
-        default="held-out",
+        default=default,
         help="on a random part of the mail, or on each source left out in turn: humbler on mail "
-        "from elsewhere, needs three sources or more (default: held-out)",
+        f"from elsewhere, needs three sources or more (default: {told})",
     )
 
 

@@ -1,17 +1,14 @@
 """Message -> Evidence: the one implementation of features, for training and for serving."""
 
 from winnow.features.content import Reading, read_content
-from winnow.features.fingerprint import fingerprint
-from winnow.features.hashing import CONTENT_BUCKETS, STREAM_BUCKETS
 from winnow.features.reasons import explain_answer
-from winnow.features.stream import stream_buckets
+from winnow.features.stream import STREAM_HEAD, stream_hashes, without_word
 
 __all__ = [
-    "CONTENT_BUCKETS",
-    "STREAM_BUCKETS",
+    "STREAM_HEAD",
     "Reading",
     "explain_answer",
-    "fingerprint",
     "read_content",
-    "stream_buckets",
+    "stream_hashes",
+    "without_word",
 ]

@@ -7,28 +7,29 @@ that "free" in a subject and "free" in hidden text are two features.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.evidence import Buckets, Evidence
+from winnow.evidence import Evidence, Hashes
 from winnow.features.domains import organisation
 from winnow.features.hashing import (
-    GRAM_ROOM,
-    TRAIT_BITS,
-    TRAIT_ROOM,
     U8,
     U64,
+    finish,
     hash_bytes,
     pair,
     sorted_unique,
-    to_buckets,
 )
 from winnow.features.text import Words, words_of
 from winnow.features.traits import traits_of
 from winnow.message import Message
+
+# What an expert says of hashes: (w,) -> (w,) weights.
+Weights = Callable[[Hashes], NDArray[np.float32]]
 
 SUBJECT_CHARS = 1_000
 NAME_CHARS = 300
@@ -78,7 +79,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The content view of one message, before it is reduced to buckets.
+    """The content view of one message, before it is reduced to evidence.
 
     Attributes:
         words: words of subject, sender's name, hidden text and visible text, in that order.
@@ -96,10 +97,10 @@ class Reading:
     traits: tuple[str, ...]
     trait_keys: U64
 
-    def evidence(self, stream: Buckets) -> Evidence:
-        """Reduce to buckets."""
-        words, grams = self._word_buckets(None), self._gram_buckets(None)
-        return Evidence(words, grams, self._trait_buckets(None), stream)
+    def evidence(self, stream: Hashes) -> Evidence:
+        """Reduce to hashes."""
+        words, grams = self._word_evidence(None), self._gram_evidence(None)
+        return Evidence(words, grams, self._trait_evidence(None), stream)
 
     def without(self, thing: Named, whole: Evidence) -> Evidence:
         """Return the evidence that is left when every occurrence of one thing is removed.
@@ -108,37 +109,35 @@ class Reading:
         """
         key = np.uint64(thing.key)
         if thing.kind == "trait":
-            return replace(whole, traits=self._trait_buckets(key))
-        return replace(whole, words=self._word_buckets(key), grams=self._gram_buckets(key))
+            return replace(whole, traits=self._trait_evidence(key))
+        return replace(whole, words=self._word_evidence(key), grams=self._gram_evidence(key))
 
-    def strongest(self, weights: NDArray[np.float32], gain: float, limit: int) -> list[Named]:
+    def strongest(self, weights: Weights, side: float, limit: int) -> list[Named]:
         """Return the words and linked hosts whose own weights point most one way.
 
         Args:
-            weights: (CONTENT_BUCKETS,) of the words' expert.
-            gain: sign and scale; the largest gain * weight come first, those above 0 only.
+            weights: the words' expert: hashes, (w,) -> their weights, (w,).
+            side: 1 or -1; the largest side * weight come first, those above 0 only.
             limit: how many words at most; half as many hosts.
         """
         hashes = self.words.hashes
-        pulls = gain * weights[to_buckets(hashes ^ _SALTS[self.families])]
+        pulls = side * weights(finish(hashes ^ _SALTS[self.families]))
         found: dict[int, Named] = {}
         for index in _leading(pulls, limit * 8):
             key = int(hashes[index])
             if key not in found and len(found) < limit:
                 found[key] = Named(_KINDS[self.families[index]], self.words[index], key)
-        pulls = gain * weights[to_buckets(self.host_keys ^ _LINK_SALT)]
+        pulls = side * weights(finish(self.host_keys ^ _LINK_SALT))
         leading = _leading(pulls, (limit + 1) // 2)
         hosts = [_named("link", self.hosts, self.host_keys, i) for i in leading]
         return [*found.values(), *hosts]
 
-    def strongest_traits(
-        self, weights: NDArray[np.float32], gain: float, limit: int
-    ) -> list[Named]:
-        """As `strongest`, for traits."""
-        pulls = gain * weights[_trait_room(self.trait_keys)]
+    def strongest_traits(self, weights: Weights, side: float, limit: int) -> list[Named]:
+        """As `strongest`, for traits and their expert."""
+        pulls = side * weights(finish(self.trait_keys ^ _TRAIT_SALT))
         return [_named("trait", self.traits, self.trait_keys, i) for i in _leading(pulls, limit)]
 
-    def _word_buckets(self, drop: np.uint64 | None) -> Buckets:
+    def _word_evidence(self, drop: np.uint64 | None) -> Hashes:
         hashes, families, hosts = self.words.hashes, self.families, self.host_keys
         if drop is not None:
             kept = hashes != drop
@@ -147,20 +146,20 @@ class Reading:
         together = (before == families[1:]) & _HAS_PAIRS[before]
         pairs = pair(hashes[:-1], hashes[1:]) ^ _PAIR_SALTS[before]
         salted = (hashes ^ _SALTS[families], pairs[together], hosts ^ _LINK_SALT)
-        return sorted_unique(to_buckets(np.concatenate(salted)))
+        return sorted_unique(finish(np.concatenate(salted)))
 
-    def _gram_buckets(self, drop: np.uint64 | None) -> Buckets:
+    def _gram_evidence(self, drop: np.uint64 | None) -> Hashes:
         """n-grams of the text's words, with one space between words, whatever stood there."""
         first = int(np.searchsorted(self.families, _TEXT))
         chosen: slice | NDArray[np.int64] = slice(first, first + GRAM_WORDS)
         if drop is not None:
             chosen = np.flatnonzero(self.words.hashes[chosen] != drop) + first
         grams = self.words.grams(chosen, GRAM) ^ _GRAM_SALT
-        return sorted_unique(to_buckets(grams, room=GRAM_ROOM))
+        return sorted_unique(finish(grams))
 
-    def _trait_buckets(self, drop: np.uint64 | None) -> Buckets:
+    def _trait_evidence(self, drop: np.uint64 | None) -> Hashes:
         keys = self.trait_keys if drop is None else self.trait_keys[self.trait_keys != drop]
-        return sorted_unique(_trait_room(keys))
+        return sorted_unique(finish(keys ^ _TRAIT_SALT))
 
 
 def read_content(message: Message) -> Reading:
@@ -188,10 +187,6 @@ def _leading(pulls: NDArray[np.float32], limit: int) -> list[int]:
 
 def _named(kind: str, texts: tuple[str, ...], keys: U64, index: int) -> Named:
     return Named(kind, texts[index], int(keys[index]))
-
-
-def _trait_room(keys: U64) -> Buckets:
-    return to_buckets(keys ^ _TRAIT_SALT, room=TRAIT_ROOM, bits=TRAIT_BITS)
 
 
 _TRAIT_KEYS: dict[str, int] = {}

@@ -8,12 +8,10 @@ is true by construction.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from winnow.evidence import Evidence
-from winnow.features.content import Named, Reading
+from winnow.evidence import Evidence, Hashes
+from winnow.features.content import Named, Reading, Weights
 from winnow.verdict import Reason
 
 CANDIDATE_WORDS = 4
@@ -28,9 +26,9 @@ def explain_answer(
     evidence: Evidence,
     *,
     log_odds: Callable[[Evidence], float],
-    weights: NDArray[np.float32],
-    word_gain: float,
-    trait_gain: float,
+    words: Weights | None,
+    traits: Weights | None,
+    stream_without: Callable[[str], Hashes] | None,
     silence: float,
 ) -> tuple[Reason, ...]:
     """Name what moved an answer, strongest first.
@@ -40,11 +38,12 @@ def explain_answer(
 
     Args:
         reading: the content view of the message.
-        evidence: its buckets.
+        evidence: its hashes.
         log_odds: the model's answer for some evidence.
-        weights: (CONTENT_BUCKETS,) of the content view, to pick candidates.
-        word_gain: factor of the words' expert.
-        trait_gain: factor of the traits' expert.
+        words: weights of the words' expert, to pick candidates; None when it is not heard.
+        traits: as `words`, of the traits' expert.
+        stream_without: the stream's hashes of the message without a word; None when the stream's
+            expert is not heard.
         silence: the model's answer when nothing speaks.
 
     Returns:
@@ -53,14 +52,17 @@ def explain_answer(
     whole = log_odds(evidence)
     side = 1.0 if whole >= 0 else -1.0
     candidates: list[Named] = []
-    if word_gain > 0:
-        candidates += reading.strongest(weights, side, CANDIDATE_WORDS)
-    if trait_gain > 0:
-        candidates += reading.strongest_traits(weights, side, CANDIDATE_TRAITS)
+    if words is not None:
+        candidates += reading.strongest(words, side, CANDIDATE_WORDS)
+    if traits is not None:
+        candidates += reading.strongest_traits(traits, side, CANDIDATE_TRAITS)
     scale = max(abs(whole - silence), abs(whole), 1.0)
     reasons = []
     for thing in candidates:
-        share = (whole - log_odds(reading.without(thing, evidence))) / scale
+        rest = reading.without(thing, evidence)
+        if stream_without is not None and thing.kind.endswith("word"):
+            rest = replace(rest, stream=stream_without(thing.text))
+        share = (whole - log_odds(rest)) / scale
         if share * side >= LEAST_SHARE:
             reasons.append(Reason(thing.kind, thing.text, max(-1.0, min(1.0, share))))
     reasons.sort(key=lambda reason: -abs(reason.share))

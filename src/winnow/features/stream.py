@@ -11,26 +11,35 @@ import re
 
 import numpy as np
 
-from winnow.evidence import Buckets
-from winnow.features.hashing import BUCKET_BITS, sorted_unique
+from winnow.evidence import Hashes
+from winnow.features.hashing import sorted_unique
 from winnow.message import strip_envelope_line
 
+STREAM_HEAD = 1 << 16  # of the raw message that is looked at
 HEADER_BYTES = 3_000
 BODY_BYTES = 3_000
 _SPREAD = np.uint32(0x9E3779B1)
 _FOLD = np.uint32(15)
-_TO_BUCKET = np.uint32(32 - BUCKET_BITS)
 # Verdicts of filters, ours among them: a model must not learn from another model's answer.
 _FOREIGN_VERDICT = re.compile(rb"^x-(?:spam|winnow)[^\n]*\n(?:[ \t][^\n]*\n)*", re.I | re.M)
 
 
-def stream_buckets(raw: bytes) -> Buckets:
-    """Return the buckets of the byte 4-grams of a raw message.
+def without_word(raw: bytes, word: str) -> bytes:
+    """Delete a word from a raw message where it stands as it is read, in any case.
+
+    What is base64 or quoted-printable stays: there a word has no bytes of its own.
+    """
+    letters = re.escape(word.encode("utf-8", "replace"))
+    return re.sub(rb"(?i)(?<![a-z0-9\x80-\xff])" + letters + rb"(?![a-z0-9\x80-\xff])", b"", raw)
+
+
+def stream_hashes(raw: bytes) -> Hashes:
+    """Return the hashes of the byte 4-grams of a raw message; different grams have different ones.
 
     Args:
-        raw: the message; its head of 64 KiB is enough.
+        raw: the message; its head of STREAM_HEAD bytes is enough.
     """
-    data = strip_envelope_line(raw[: 1 << 16])
+    data = strip_envelope_line(raw[:STREAM_HEAD])
     head, blank, body = data.replace(b"\r\n", b"\n").partition(b"\n\n")
     if not blank:
         head, body = b"", data
@@ -46,4 +55,4 @@ def stream_buckets(raw: bytes) -> Buckets:
         or [np.zeros(0, np.uint32)]
     )
     grams = (grams ^ (grams >> _FOLD)) * _SPREAD
-    return sorted_unique(grams >> _TO_BUCKET)
+    return sorted_unique(grams)

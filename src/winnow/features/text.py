@@ -46,11 +46,17 @@ _CLASS = _sign_classes()
 _SHAPE = _digit_shape()
 
 
+# Normalising sorts combining marks, in time that grows with the square of a run of them; no script
+# needs more than 30 (the Stream-Safe Text Format of UAX #15). None of them is a word character.
+_LONG_RUN = re.compile(r"([^\w\s\x00-\x7f]{30})[^\w\s\x00-\x7f]+")
+
+
 def normalise(text: str) -> str:
     """Lower-case, compatibility forms folded, invisible signs dropped, unspaced scripts spaced."""
     if text.isascii():
         return text.lower()
-    folded = unicodedata.normalize("NFKC", INVISIBLE.sub("", text)).lower()
+    bounded = _LONG_RUN.sub(r"\1", INVISIBLE.sub("", text))
+    folded = unicodedata.normalize("NFKC", bounded).lower()
     return _UNSPACED.sub(r" \1 ", folded)
 
 

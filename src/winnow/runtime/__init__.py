@@ -1,6 +1,17 @@
 """Evidence -> probability: the model's stages as they run, and the online step that moves them."""
 
 from winnow.runtime.model import reflex_of, tensors_of
-from winnow.runtime.reflex import EXPERTS, NO_STEP, Combiner, Reflex, Step, sigmoid
+from winnow.runtime.reflex import BITS, EXPERTS, NO_STEP, Combiner, Reflex, Step, places, sigmoid
 
-__all__ = ["EXPERTS", "NO_STEP", "Combiner", "Reflex", "Step", "reflex_of", "sigmoid", "tensors_of"]
+__all__ = [
+    "BITS",
+    "EXPERTS",
+    "NO_STEP",
+    "Combiner",
+    "Reflex",
+    "Step",
+    "places",
+    "reflex_of",
+    "sigmoid",
+    "tensors_of",
+]

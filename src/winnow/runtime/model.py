@@ -9,19 +9,17 @@ from numpy.typing import NDArray
 
 from winnow.artifact import Artifact
 from winnow.errors import ArtifactError
-from winnow.runtime.reflex import EXPERTS, Combiner, Reflex
+from winnow.runtime.reflex import BITS, EXPERTS, Combiner, Reflex
+
+LARGEST_BITS = 28  # 1 GiB of weights: nobody trains that, and a forged model shall not ask for more
 
 
-def reflex_of(
-    artifact: Artifact, *, fingerprint: str, content_buckets: int, stream_buckets: int
-) -> Reflex:
+def reflex_of(artifact: Artifact, *, fingerprint: str) -> Reflex:
     """Build the reflex of an artifact.
 
     Args:
         artifact: a model as read.
         fingerprint: of the features in this process.
-        content_buckets: size of the content view's space.
-        stream_buckets: size of the stream view's space.
 
     Raises:
         ArtifactError: the weights belong to other features, or have another shape.
@@ -31,29 +29,31 @@ def reflex_of(
             f"{artifact.path} was trained with other features ({artifact.fingerprint}; this Winnow "
             f"has {fingerprint}); train it again with this Winnow."
         )
-    content = _vector(artifact, "content", content_buckets)
-    if "stream" in artifact.tensors:
-        stream = _vector(artifact, "stream", stream_buckets)
-    else:  # a model of the content view learns the stream where it is used
-        stream = np.zeros(stream_buckets, dtype=np.float32)
-    biases = _vector(artifact, "biases", len(EXPERTS))
-    return Reflex(content, stream, tuple(biases.tolist()), _combiner(artifact))
+    return Reflex(
+        [_weights(artifact, name) for name in EXPERTS],
+        tuple(_vector(artifact, "biases", [len(EXPERTS)]).tolist()),
+        _combiner(artifact),
+    )
 
 
 def tensors_of(reflex: Reflex) -> dict[str, NDArray[Any]]:
     """Return the weights to store: half precision, which no measured figure notices."""
-    tensors: dict[str, NDArray[Any]] = {
-        "content": reflex.content.astype(np.float16),
-        "biases": np.array(reflex.biases, dtype=np.float32),
-    }
-    if reflex.stream.any():
-        tensors["stream"] = reflex.stream.astype(np.float16)
+    tensors: dict[str, NDArray[Any]] = {"biases": np.array(reflex.biases, dtype=np.float32)}
+    for name, weights in zip(EXPERTS, reflex.weights, strict=True):
+        if weights.any():
+            tensors[name] = weights.astype(np.float16)
     return tensors
 
 
-def _vector(artifact: Artifact, name: str, length: int) -> NDArray[np.float32]:
+def _weights(artifact: Artifact, name: str) -> NDArray[np.float32]:
+    if name not in artifact.tensors:  # not of the model's view: learnt where it is used
+        return np.zeros(1 << BITS[EXPERTS.index(name)], dtype=np.float32)
+    return _vector(artifact, name, [1 << bits for bits in range(1, LARGEST_BITS + 1)])
+
+
+def _vector(artifact: Artifact, name: str, lengths: list[int]) -> NDArray[np.float32]:
     tensor = artifact.tensors.get(name)
-    if tensor is None or tensor.shape != (length,) or tensor.dtype.kind != "f":
+    if tensor is None or tensor.ndim != 1 or len(tensor) not in lengths or tensor.dtype.kind != "f":
         raise ArtifactError(f"{artifact.path}: weights {name!r} are missing or of another shape.")
     return tensor.astype(np.float32)
 

@@ -2,12 +2,13 @@
 
 Each expert reads one kind of evidence and is a logistic regression of its own:
 
-    score_e = bias_e + sum(weights_e[b] for b in buckets) / sqrt(len(buckets))
+    score_e = bias_e + sum(weights_e[h >> (32 - bits_e)] for h in hashes) / sqrt(len(hashes))
 
-The division gives every message the same length, so that a long message is not surer than a
-short one. The experts are trained apart: trained together, the strongest kind of evidence at home
-explains the others away, and away from home nothing is left (measured, docs/decisions/0006). The
-combiner is fitted on mail that the experts never saw:
+with 2**bits_e weights, so that a hash is looked up by its highest bits. The division gives every
+message the same length, so that a long message is not surer than a short one. The experts are
+trained apart: trained together, the strongest kind of evidence at home explains the others away,
+and away from home nothing is left (measured, docs/decisions/0006). The combiner is fitted on mail
+that the experts never saw:
 
     log-odds = intercept + sum(gain_e * score_e)
 """
@@ -22,11 +23,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.evidence import Buckets, Evidence
+from winnow.evidence import Evidence, Hashes
 
 F32 = NDArray[np.float32]
 
 EXPERTS = ("words", "grams", "traits", "stream")
+# Weights of each expert, as powers of two: 12.6 MB in all. The 24,000 messages that the shipped
+# model is trained on hold two million words and pairs, of which it learns those that two sources
+# have; among a million weights these rarely meet.
+BITS = (20, 20, 16, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,12 @@ class Combiner:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One online correction: what is added to every present bucket of each expert.
+    """One online correction: what is added to every weight of each expert that a message has.
 
     Steps are additive and so commute: weights are the trained ones plus the sum of all steps.
 
     Attributes:
-        amounts: addition per bucket, in the order of EXPERTS.
+        amounts: addition per weight, in the order of EXPERTS.
         intercept: addition to the combiner's intercept.
     """
 
@@ -92,13 +97,17 @@ def sigmoid(log_odds: float) -> float:
     return power / (1.0 + power)
 
 
-# An expert's own learning rate: how far one surprising message moves its score. 1.0 would move
-# the score of the message itself by its error; chosen on the online protocol (make bench).
-ONLINE_RATE = 4.0
+# Each expert's own learning rate, in the order of EXPERTS: how far one surprising message moves
+# its score. 1.0 would move the score of the message itself by its error. Evidence that is rarely
+# repeated (raw bytes) takes large steps, the few traits that every message shares small ones;
+# chosen on the online protocol (`python -m bench online`), where a factor of two either way
+# changes little.
+ONLINE_RATES = (10.0, 10.0, 2.0, 20.0)
 INTERCEPT_RATE = 0.05
 # A correction is repeated until its message is answered on the right side by this much log-odds,
-# but never moves the answer by more than LARGEST_MOVE: one voice must not rewrite the model.
-MARGIN = 1.0
+# 0.91 or 0.09, so that what was called spam is junk when it comes again; but it never moves the
+# answer by more than LARGEST_MOVE: one voice must not rewrite the model.
+MARGIN = 2.3
 LARGEST_MOVE = 14.0
 
 
@@ -106,35 +115,44 @@ class Reflex:
     """Weights in use. `log_odds` may run in several threads while `apply` runs in one of them.
 
     Attributes:
-        content: (content_buckets,) weights of words, grams and traits, in rooms of their own.
-        stream: (stream_buckets,) weights of the raw byte n-grams.
+        weights: one vector per expert, in the order of EXPERTS, (2**bits,) each.
         biases: one per expert.
         combiner: how scores become log-odds.
     """
 
     def __init__(
-        self, content: F32, stream: F32, biases: tuple[float, ...], combiner: Combiner
+        self, weights: Sequence[F32], biases: tuple[float, ...], combiner: Combiner
     ) -> None:
-        self.content = content
-        self.stream = stream
+        self.weights = tuple(weights)
+        self._stream_learnt = bool(self.weights[3].any())
         self.biases = biases
         self.combiner = combiner
 
     @classmethod
-    def blank(cls, content_buckets: int, stream_buckets: int) -> Reflex:
+    def blank(cls, bits: Sequence[int] = BITS) -> Reflex:
         """A reflex that has learnt nothing and answers 0.5."""
-        content = np.zeros(content_buckets, dtype=np.float32)
-        stream = np.zeros(stream_buckets, dtype=np.float32)
-        return cls(content, stream, (0.0,) * 4, Combiner((1.0, 1.0, 1.0, 1.0), 0.0))
+        weights = [np.zeros(1 << b, dtype=np.float32) for b in bits]
+        return cls(weights, (0.0,) * len(EXPERTS), Combiner((1.0, 1.0, 1.0, 1.0), 0.0))
+
+    @property
+    def hears_stream(self) -> bool:
+        """Whether raw bytes can move an answer: their expert has learnt something."""
+        return self._stream_learnt and self.combiner.gains[3] > 0
+
+    def weights_of(self, expert: str, hashes: Hashes) -> F32:
+        """What one expert holds for hashes, (n,) -> (n,)."""
+        weights = self.weights[EXPERTS.index(expert)]
+        found: F32 = weights[places(hashes, weights)]
+        return found
 
     def scores(self, evidence: Evidence) -> tuple[float, float, float, float]:
         """Score of each expert, in the order of EXPERTS; an expert without evidence says 0."""
-        b = self.biases
+        (w, g, t, s), (a, b, c, d) = self.weights, self.biases
         return (
-            _score(self.content, evidence.words, b[0]),
-            _score(self.content, evidence.grams, b[1]),
-            _score(self.content, evidence.traits, b[2]),
-            _score(self.stream, evidence.stream, b[3]),
+            _score(w, evidence.words, a),
+            _score(g, evidence.grams, b),
+            _score(t, evidence.traits, c),
+            _score(s, evidence.stream, d),
         )
 
     def log_odds(self, evidence: Evidence) -> float:
@@ -166,7 +184,7 @@ class Reflex:
                 evidence it was made for; another copy of a message has other headers.
         """
         target = 1.0 if spam else 0.0
-        arrays = _arrays(evidence)
+        arrays = evidence.kinds
         scores: Sequence[float] = self.scores(evidence)
         combined = self.combiner.log_odds(scores)
         if taken_back is not None:
@@ -178,64 +196,52 @@ class Reflex:
         ]
         shift = INTERCEPT_RATE * (target - sigmoid(combined))
         gains = self.combiner.gains
-        moved = ONLINE_RATE * sum(g * e for g, e in zip(gains, errors, strict=True))
+        pulls = [rate * error for rate, error in zip(ONLINE_RATES, errors, strict=True)]
+        moved = sum(g * p for g, p in zip(gains, pulls, strict=True))
         factor = _insistence(combined + shift, moved, spam) if insist else 1.0
         # An expert that is not heard learns, but has no part in what is missing.
         w, g, t, s = (
-            (factor if gain else 1.0) * ONLINE_RATE * error / math.sqrt(max(1, len(a)))
-            for gain, error, a in zip(gains, errors, arrays, strict=True)
+            (factor if gain else 1.0) * pull / math.sqrt(max(1, len(a)))
+            for gain, pull, a in zip(gains, pulls, arrays, strict=True)
         )
         return Step((w, g, t, s), shift)
 
     def apply(self, evidence: Evidence, step: Step) -> None:
-        """Add a step to the weights.
-
-        Raises:
-            ValueError: the evidence is of other spaces than the weights; nothing was added.
-        """
-        for weights, buckets in zip(self._spaces(), _arrays(evidence), strict=True):
-            if len(buckets) and int(buckets.max()) >= len(weights):
-                raise ValueError("evidence of another space")
-        words, grams, traits, stream = step.amounts
-        self.content[evidence.words] += np.float32(words)
-        self.content[evidence.grams] += np.float32(grams)
-        self.content[evidence.traits] += np.float32(traits)
-        self.stream[evidence.stream] += np.float32(stream)
+        """Add a step to the weights; one that two hashes of a message share is moved once."""
+        for weights, hashes, amount in zip(self.weights, evidence.kinds, step.amounts, strict=True):
+            weights[places(hashes, weights)] += np.float32(amount)
+        self._stream_learnt = self._stream_learnt or step.amounts[3] != 0
         c = self.combiner
         self.combiner = Combiner(c.gains, c.intercept + step.intercept)
 
-    def _spaces(self) -> tuple[F32, F32, F32, F32]:
-        return self.content, self.content, self.content, self.stream
 
-
-def _arrays(evidence: Evidence) -> tuple[Buckets, Buckets, Buckets, Buckets]:
-    return evidence.words, evidence.grams, evidence.traits, evidence.stream
+def places(hashes: Hashes, weights: F32) -> Hashes:
+    """Where hashes are found in a vector of 2**bits weights: by their highest bits."""
+    return hashes >> np.uint32(33 - len(weights).bit_length())
 
 
 def _scores_without(
-    scores: Sequence[float], arrays: Sequence[Buckets], before: Evidence, step: Step
+    scores: Sequence[float], arrays: Sequence[Hashes], before: Evidence, step: Step
 ) -> list[float]:
     """What the scores of a message would be without a step that was made for some evidence."""
     left = []
-    for score, mine, theirs, amount in zip(
-        scores, arrays, _arrays(before), step.amounts, strict=True
-    ):
+    for score, mine, theirs, amount in zip(scores, arrays, before.kinds, step.amounts, strict=True):
         shared = len(np.intersect1d(mine, theirs, assume_unique=True))
         left.append(score - amount * shared / math.sqrt(max(1, len(mine))))
     return left
 
 
-def _score(weights: F32, buckets: Buckets, bias: float) -> float:
-    if len(buckets) == 0:
+def _score(weights: F32, hashes: Hashes, bias: float) -> float:
+    if len(hashes) == 0:
         return 0.0
-    return bias + float(weights[buckets].sum()) / math.sqrt(len(buckets))
+    found = weights.take(places(hashes, weights))
+    return bias + float(found.sum()) / math.sqrt(len(hashes))
 
 
 def _insistence(log_odds: float, moved: float, spam: bool) -> float:
-    """How many times the plain step must be taken, between 1 and the largest move."""
+    """How many times the plain step is taken: once or more, but not beyond the largest move."""
     side = 1.0 if spam else -1.0
     if moved * side <= 1e-6:
         return 1.0
     missing = MARGIN - side * log_odds
-    factor = max(1.0, missing / (moved * side))
-    return min(factor, max(1.0, LARGEST_MOVE / (moved * side)))
+    return min(max(1.0, missing / (moved * side)), LARGEST_MOVE / (moved * side))

@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.evidence import Buckets, Evidence
+from winnow.evidence import Evidence, Hashes
 
 I64 = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rows:
-    """Bucket lists of n messages, one after another.
+    """Evidence of one kind of n messages, one list after another.
 
     Attributes:
-        buckets: all lists joined.
-        ends: (n + 1,) list i is buckets[ends[i]:ends[i + 1]].
+        hashes: all lists joined.
+        ends: (n + 1,) list i is hashes[ends[i]:ends[i + 1]].
     """
 
-    buckets: Buckets
+    hashes: Hashes
     ends: I64
 
-    def __getitem__(self, row: int) -> Buckets:
-        """Buckets of one message."""
-        return self.buckets[self.ends[row] : self.ends[row + 1]]
+    def __getitem__(self, row: int) -> Hashes:
+        """Hashes of one message."""
+        return self.hashes[self.ends[row] : self.ends[row + 1]]
+
+    def without(self, emptied: NDArray[np.bool_]) -> Rows:
+        """The same lists, but for the marked messages, (n,), whose lists are empty."""
+        lengths = np.diff(self.ends)
+        kept = self.hashes[np.repeat(~emptied, lengths)]
+        ends = np.zeros_like(self.ends)
+        np.cumsum(np.where(emptied, 0, lengths), out=ends[1:])
+        return Rows(kept, ends)
+
+    @cached_property
+    def kinds(self) -> NDArray[np.int32]:
+        """Which distinct hash each one is, numbered from 0; kept, since sorting them takes long."""
+        return np.unique(self.hashes, return_inverse=True)[1].astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +53,6 @@ class Dataset:
         ids: (n,) ids within their source.
         sources: (n,) index into `names`.
         names: names of the sources.
-        spaces: number of buckets of each expert's space.
     """
 
     experts: tuple[Rows, Rows, Rows, Rows]
@@ -47,7 +60,6 @@ class Dataset:
     ids: tuple[str, ...]
     sources: I64
     names: tuple[str, ...]
-    spaces: tuple[int, int, int, int]
 
     def __len__(self) -> int:
         return len(self.spam)
@@ -61,9 +73,8 @@ class Dataset:
 class DatasetBuilder:
     """Gathers evidence message by message; `build` packs it."""
 
-    def __init__(self, *, content_buckets: int, stream_buckets: int) -> None:
-        self._spaces = (content_buckets, content_buckets, content_buckets, stream_buckets)
-        self._lists: tuple[list[Buckets], ...] = ([], [], [], [])
+    def __init__(self) -> None:
+        self._lists: tuple[list[Hashes], ...] = ([], [], [], [])
         self._spam: list[bool] = []
         self._ids: list[str] = []
         self._sources: list[int] = []
@@ -71,9 +82,8 @@ class DatasetBuilder:
 
     def add(self, evidence: Evidence, *, spam: bool, id: str, source: str) -> None:
         """Add one message."""
-        arrays = (evidence.words, evidence.grams, evidence.traits, evidence.stream)
-        for gathered, buckets in zip(self._lists, arrays, strict=True):
-            gathered.append(buckets)
+        for gathered, hashes in zip(self._lists, evidence.kinds, strict=True):
+            gathered.append(hashes)
         self._spam.append(spam)
         self._ids.append(id)
         self._sources.append(self._names.setdefault(source, len(self._names)))
@@ -90,11 +100,10 @@ class DatasetBuilder:
             tuple(self._ids),
             np.array(self._sources, dtype=np.int64),
             tuple(self._names),
-            self._spaces,
         )
 
 
-def _pack(lists: list[Buckets]) -> Rows:
+def _pack(lists: list[Hashes]) -> Rows:
     ends = np.zeros(len(lists) + 1, dtype=np.int64)
     np.cumsum([len(one) for one in lists], out=ends[1:])
     joined = np.concatenate(lists) if lists else np.zeros(0, dtype=np.uint32)

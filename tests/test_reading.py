@@ -1,4 +1,4 @@
-"""The digest of what the features do."""
+"""Bytes to evidence, and the digest of what that way does."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from winnow.features import content, fingerprint, hashing, stream, text, traits
+from tests.strategies import raw_messages
+from winnow.features import content, hashing, stream, text, traits
+from winnow.mail.html import HtmlText
+from winnow.reading import fingerprint, read_evidence
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +29,7 @@ def _fresh() -> Iterator[None]:
 
 def test_it_is_the_same_everywhere() -> None:
     """Another process, with another hash seed, has the same fingerprint."""
-    program = "from winnow.features import fingerprint; print(fingerprint())"
+    program = "from winnow.reading import fingerprint; print(fingerprint())"
     found = subprocess.run(
         [sys.executable, "-c", program],
         env={"PYTHONHASHSEED": "77"},
@@ -55,15 +61,18 @@ def test_it_is_the_same_everywhere() -> None:
         (text, "_SHAPE", np.arange(256, dtype=np.uint8)),
         (traits, "_MONEY", ()),
         (traits, "_TELLING_MARKS", frozenset()),
+        ("winnow.mail.parse", "decode_words", str),
+        ("winnow.mail.parse", "read_html", lambda source, limits: HtmlText(text=source)),
     ],
 )
 def test_a_change_that_matters_moves_it(
-    monkeypatch: pytest.MonkeyPatch, module: object, name: str, value: object
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType | str, name: str, value: object
 ) -> None:
     """Weights of the features as they were are refused by the features as they are."""
     before = fingerprint()
     fingerprint.cache_clear()
-    monkeypatch.setattr(module, name, value)
+    place = sys.modules[module] if isinstance(module, str) else module
+    monkeypatch.setattr(place, name, value)
     assert fingerprint() != before
 
 
@@ -78,3 +87,12 @@ def test_a_family_of_traits_that_goes_moves_it(
     fingerprint.cache_clear()
     monkeypatch.setattr(traits, family, lambda message: iter(()))
     assert fingerprint() != before
+
+
+@settings(max_examples=30)
+@given(st.one_of(st.binary(max_size=500), raw_messages()))
+def test_any_bytes_have_evidence(raw: bytes) -> None:
+    """The same message has the same evidence, in order, and its size may be told."""
+    message, _, evidence = read_evidence(raw, size_bytes=10**9)
+    assert message.size_bytes == 10**9
+    assert evidence.to_bytes() == read_evidence(raw)[2].to_bytes()
