@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -96,3 +97,6 @@ def test_any_bytes_have_evidence(raw: bytes) -> None:
     message, _, evidence = read_evidence(raw, size_bytes=10**9)
     assert message.size_bytes == 10**9
     assert evidence.to_bytes() == read_evidence(raw)[2].to_bytes()
+    without = read_evidence(raw, stream=False)[2]
+    assert not len(without.stream)
+    assert without.to_bytes() == replace(evidence, stream=without.stream).to_bytes()

@@ -75,6 +75,7 @@ class Message:
         marks: facts of structure found while parsing, such as "html only" or "broken base64".
         size_bytes: size of the whole message, before any truncation.
         truncated: whether some of it was not looked at.
+        body_start: offset of the body in what was looked at, without mbox lines.
     """
 
     headers: tuple[tuple[str, str], ...]
@@ -90,6 +91,7 @@ class Message:
     marks: frozenset[str]
     size_bytes: int
     truncated: bool
+    body_start: int = 0
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header by its lower-case name, or None."""

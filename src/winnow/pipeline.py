@@ -23,7 +23,7 @@ from winnow.features import STREAM_HEAD, Reading, explain_answer, stream_hashes,
 from winnow.mail import identity
 from winnow.policy import Facts, Rules
 from winnow.reading import fingerprint, read_evidence
-from winnow.runtime import Step, reflex_of, sigmoid
+from winnow.runtime import Scores, Step, reflex_of, sigmoid
 from winnow.store import CorrectionLog, CorrectionRow, Store
 from winnow.verdict import Envelope, Label, Learnt, Reason, Verdict
 
@@ -118,11 +118,15 @@ class Filter:
             explain: also say why; costs about as much again as the answer.
         """
         start = time.perf_counter()
-        message, reading, evidence = read_evidence(raw, size_bytes=size_bytes)
-        probability = sigmoid(self._reflex.log_odds(evidence))
+        reflex = self._reflex
+        message, reading, evidence = read_evidence(
+            raw, size_bytes=size_bytes, stream=reflex.hears_stream
+        )
+        scores = reflex.scores(evidence)
+        probability = sigmoid(reflex.combiner.log_odds(scores))
         decision = self.rules.decide(Facts(probability, envelope, message, message.size_bytes))
-        reasons = self._reasons(raw, reading, evidence) if explain else ()
-        digest = identity(raw)
+        reasons = self._reasons(raw, reading, evidence, scores) if explain else ()
+        digest = identity(raw, message=message)
         return Verdict(
             id=message.message_id or digest,
             identity=digest,
@@ -211,14 +215,16 @@ class Filter:
         if self.store is not None:
             self.store.close()
 
-    def _reasons(self, raw: bytes, reading: Reading, evidence: Evidence) -> tuple[Reason, ...]:
+    def _reasons(
+        self, raw: bytes, reading: Reading, evidence: Evidence, scores: Scores
+    ) -> tuple[Reason, ...]:
         reflex = self._reflex
         words, _, traits, _ = reflex.combiner.gains
         head = raw[:STREAM_HEAD]
         return explain_answer(
             reading,
             evidence,
-            log_odds=reflex.log_odds,
+            log_odds=lambda rest: reflex.combiner.log_odds(reflex.rescored(rest, scores, evidence)),
             words=partial(reflex.weights_of, "words") if words else None,
             traits=partial(reflex.weights_of, "traits") if traits else None,
             stream_without=(lambda word: stream_hashes(without_word(head, word)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 
 from tests.strategies import messages, raw_messages
-from winnow.mail import identity
+from winnow.mail import identity, parse
 from winnow.mail.limits import Limits
 
 RAW = b"From: a@b.example\nSubject: one two\nMessage-ID: <1@b.example>\n\nsome words\nhere\n"
@@ -20,6 +20,12 @@ def test_servers_on_the_way_do_not_change_it(raw: bytes) -> None:
     assert identity(b"From a@b.example Sun Nov 28 21:36:46 2004\n" + raw) == name
     assert identity(b"Received: by x; 1 Jan\nX-Spam: yes\n" + raw) == name
     assert identity(raw + b"\n\n") == name
+
+
+@given(raw_messages())
+def test_a_parsed_message_has_the_same_one(raw: bytes) -> None:
+    """What the parser found already need not be looked for again."""
+    assert identity(raw, message=parse(raw)) == identity(raw)
 
 
 def test_folding_does_not_change_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,6 +58,18 @@ def test_log_odds_are_what_the_formula_says(evidence: Evidence, seed: int) -> No
             expected += reflex.combiner.gains[k] * (reflex.biases[k] + score)
     assert reflex.log_odds(evidence) == pytest.approx(expected, abs=1e-4)
     assert reflex.probability(evidence) == pytest.approx(1 / (1 + math.exp(-expected)), abs=1e-4)
+
+
+@given(EVIDENCE, EVIDENCE, st.sets(st.sampled_from(["words", "grams", "traits", "stream"])))
+def test_only_what_changed_is_scored_again(
+    before: Evidence, other: Evidence, changed: set[str]
+) -> None:
+    """The scores of changed evidence, and no look at arrays that are the same ones."""
+    reflex = _reflex(2)
+    after = replace(before, **{name: getattr(other, name) for name in changed})
+    scores = reflex.scores(before)
+    assert reflex.rescored(after, scores, before) == pytest.approx(reflex.scores(after))
+    assert reflex.rescored(before, (1.0, 2.0, 3.0, 4.0), before) == (1.0, 2.0, 3.0, 4.0)
 
 
 def test_a_blank_reflex_does_not_know() -> None:

@@ -46,8 +46,11 @@ _CLASS = _sign_classes()
 _SHAPE = _digit_shape()
 
 
+# Signs beyond the Latin letters, and the soft hyphen: only texts with some need a closer look.
+FAR = re.compile("[\u00ad\u0250-\U0010ffff]")
 # Normalising sorts combining marks, in time that grows with the square of a run of them; no script
 # needs more than 30 (the Stream-Safe Text Format of UAX #15). None of them is a word character.
+_FAR_RUN = re.compile("[\u0300-\U0010ffff]{31}")
 _LONG_RUN = re.compile(r"([^\w\s\x00-\x7f]{30})[^\w\s\x00-\x7f]+")
 
 
@@ -55,8 +58,12 @@ def normalise(text: str) -> str:
     """Lower-case, compatibility forms folded, invisible signs dropped, unspaced scripts spaced."""
     if text.isascii():
         return text.lower()
-    bounded = _LONG_RUN.sub(r"\1", INVISIBLE.sub("", text))
-    folded = unicodedata.normalize("NFKC", bounded).lower()
+    if not FAR.search(text):
+        return unicodedata.normalize("NFKC", text).lower()
+    text = INVISIBLE.sub("", text)
+    if _FAR_RUN.search(text):
+        text = _LONG_RUN.sub(r"\1", text)
+    folded = unicodedata.normalize("NFKC", text).lower()
     return _UNSPACED.sub(r" \1 ", folded)
 
 

@@ -20,7 +20,7 @@ from winnow.features.domains import (
     shape_traits,
     top_level_class,
 )
-from winnow.features.text import INVISIBLE, Words
+from winnow.features.text import FAR, INVISIBLE, Words
 from winnow.message import Link, Message
 
 _DOMAIN_IN_TEXT = re.compile(r"\b([a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,12})\b")
@@ -40,6 +40,7 @@ _SCRIPTS = (
     ("arabic or hebrew", re.compile("[\u0590-\u08ff]")),
     ("chinese, japanese or korean", re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")),
 )
+_LOOK_ALIKE = re.compile("[\u0370-\u052f]")
 _MIXED_SCRIPT = re.compile("[a-zA-Z][\u0370-\u052f]|[\u0370-\u052f][a-zA-Z]")
 _EMOJI = re.compile("[\u2600-\u27bf\U0001f300-\U0001faff]")
 _SAMPLE = 6_000
@@ -293,14 +294,18 @@ def _spaced_out(words: Words) -> bool:
 
 
 def _scripts(text: str) -> Iterator[str]:
+    if not FAR.search(text):
+        return
+    head = "".join(FAR.findall(text, 0, 2_000))
     for name, pattern in _SCRIPTS:
-        if len(pattern.findall(text, 0, 2_000)) >= 5:
+        if len(pattern.findall(head)) >= 5:
             yield f"script: {name}"
-    if _MIXED_SCRIPT.search(text):
+    far = "".join(FAR.findall(text))
+    if _LOOK_ALIKE.search(far) and _MIXED_SCRIPT.search(text):
         yield "words: mixed alphabets"
-    if INVISIBLE.search(text):
+    if INVISIBLE.search(far):
         yield "words: invisible signs"
-    if _EMOJI.search(text):
+    if _EMOJI.search(far):
         yield "body: emoji"
 
 

@@ -12,21 +12,25 @@ import hashlib
 
 from winnow.mail.headers import split_block
 from winnow.mail.limits import Limits
-from winnow.message import strip_envelope_line
+from winnow.message import Message, strip_envelope_line
 
 _AUTHOR = ("message-id", "from", "to", "subject", "date")
 
 
-def identity(raw: bytes, limits: Limits | None = None) -> str:
+def identity(raw: bytes, limits: Limits | None = None, *, message: Message | None = None) -> str:
     """Return a 32-digit hex digest that names a message.
 
     Args:
         raw: the message, or its head of at least `limits.scan_bytes`.
         limits: of the first `scan_bytes`, half counts.
+        message: what `parse` made of `raw`, which saves splitting its headers again.
     """
     bounds = limits or Limits()
     head = strip_envelope_line(raw[: bounds.scan_bytes])
-    headers, body_start = split_block(head, bounds)
+    if message is None:
+        headers, body_start = split_block(head, bounds)
+    else:
+        headers, body_start = message.headers, message.body_start
     first = dict(reversed(headers))
     digest = hashlib.blake2b(digest_size=16)
     for name in _AUTHOR:

@@ -75,6 +75,7 @@ def parse(
         marks=frozenset(walk.marks),
         size_bytes=size,
         truncated=not _TRUNCATING.isdisjoint(walk.marks),
+        body_start=start,
     )
 
 

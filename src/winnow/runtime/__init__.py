@@ -1,7 +1,17 @@
 """Evidence -> probability: the model's stages as they run, and the online step that moves them."""
 
 from winnow.runtime.model import reflex_of, tensors_of
-from winnow.runtime.reflex import BITS, EXPERTS, NO_STEP, Combiner, Reflex, Step, places, sigmoid
+from winnow.runtime.reflex import (
+    BITS,
+    EXPERTS,
+    NO_STEP,
+    Combiner,
+    Reflex,
+    Scores,
+    Step,
+    places,
+    sigmoid,
+)
 
 __all__ = [
     "BITS",
@@ -9,6 +19,7 @@ __all__ = [
     "NO_STEP",
     "Combiner",
     "Reflex",
+    "Scores",
     "Step",
     "places",
     "reflex_of",

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from winnow.evidence import Evidence, Hashes
 
 F32 = NDArray[np.float32]
+Scores = tuple[float, float, float, float]
 
 EXPERTS = ("words", "grams", "traits", "stream")
 # Weights of each expert, as powers of two: 12.6 MB in all. The 24,000 messages that the shipped
@@ -145,7 +146,7 @@ class Reflex:
         found: F32 = weights[places(hashes, weights)]
         return found
 
-    def scores(self, evidence: Evidence) -> tuple[float, float, float, float]:
+    def scores(self, evidence: Evidence) -> Scores:
         """Score of each expert, in the order of EXPERTS; an expert without evidence says 0."""
         (w, g, t, s), (a, b, c, d) = self.weights, self.biases
         return (
@@ -154,6 +155,22 @@ class Reflex:
             _score(t, evidence.traits, c),
             _score(s, evidence.stream, d),
         )
+
+    def rescored(self, evidence: Evidence, scores: Scores, before: Evidence) -> Scores:
+        """Scores of evidence that shares some of its arrays with evidence whose scores are known.
+
+        Args:
+            evidence: to score; only arrays that are others than those of `before` are looked at.
+            scores: of `before`.
+            before: the evidence that `evidence` was made from.
+        """
+        a, b, c, d = (
+            score if new is old else _score(weights, new, bias)
+            for score, old, new, weights, bias in zip(
+                scores, before.kinds, evidence.kinds, self.weights, self.biases, strict=True
+            )
+        )
+        return a, b, c, d
 
     def log_odds(self, evidence: Evidence) -> float:
         """Calibrated log-odds of spam."""
