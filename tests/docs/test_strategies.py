@@ -27,7 +27,7 @@ def test_hostile_messages_reach_the_known_traps() -> None:
     traps = {b"\x00", b"charset=x-unknown", b"message/rfc822\n\nContent-Type"}
     seen: set[bytes] = set()
 
-    @settings(max_examples=500, database=None, phases=[Phase.generate])
+    @settings(max_examples=2000, database=None, phases=[Phase.generate])
     @given(hostile_messages())
     def collect(raw: bytes) -> None:
         seen.update(trap for trap in traps if trap in raw)

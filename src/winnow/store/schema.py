@@ -102,11 +102,14 @@ def store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
     sentences = {
         "SQLITE_BUSY": "the database is locked by another program; try again",
         "SQLITE_LOCKED": "the database is locked by another program; try again",
-        "SQLITE_FULL": "the disk is full; nothing was written",
+        "SQLITE_FULL": "the disk is full, nothing was written; make room and try again",
         "SQLITE_CORRUPT": "the database is damaged; restore a copy",
-        "SQLITE_NOTADB": "the file is no SQLite database",
-        "SQLITE_READONLY": "the database may not be written by this user",
-        "SQLITE_CANTOPEN": "the database cannot be opened",
+        "SQLITE_NOTADB": "the file is no SQLite database; name another --store",
+        "SQLITE_READONLY": "this user may not write the database; run as its owner, or name another "
+        "--store",
+        "SQLITE_CANTOPEN": "the database cannot be opened; see that its folder exists and that this "
+        "user may write there, or name another --store",
+        "SQLITE_IOERR": "the disk failed to read or write the database; see the system's log",
     }
     known = [text for prefix, text in sentences.items() if name.startswith(prefix)]
     reason = known[0] if known else getattr(error, "strerror", None) or str(error)
@@ -128,7 +131,7 @@ def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if owner != APPLICATION_ID and (owner or tables):
-        raise StoreError(f"{path}: the database belongs to another program")
+        raise StoreError(f"{path}: the database belongs to another program; name another --store")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
         raise StoreError(

@@ -31,7 +31,7 @@ SCHEDULES = {
     ),
     "grams": Schedule(passes=8, rate=10.0, decay=1e-5, shared_only=True),
     "traits": Schedule(passes=6, rate=2.0, decay=1e-5, largest_step=10.0),
-    "stream": Schedule(passes=8, rate=40.0, largest_step=60.0),
+    "stream": Schedule(passes=8, rate=40.0, largest_step=60.0, rare_first=True),
 }
 
 FEWEST = 5  # messages of each class, below which nothing is learnt
