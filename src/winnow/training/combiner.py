@@ -14,7 +14,7 @@ from winnow.runtime import EXPERTS, Combiner
 F64 = NDArray[np.float64]
 
 # A weak pull towards gains of 1/n: with few held-out messages the scores are believed as they are.
-PRIOR = 1.0
+PRIOR = 10.0
 # The most log-odds may move away from a score per unit: separable held-out mail would ask for
 # infinite gains, and a probability of exactly 1.
 LARGEST_GAIN = 3.0

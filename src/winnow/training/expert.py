@@ -33,7 +33,7 @@ class Schedule:
 
     Attributes:
         rare_first: let rare evidence learn faster than common one.
-        shared_only: where there are several sources, let only what two or more have learn.
+        shared_only: let only what two sources or more have learn.
         passes: times every message is seen.
         rate: step size of the first pass, for messages of length 1.
         decay: L2 penalty per message.
