@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -65,6 +66,7 @@ def serve(
         spamd = bind(settings.host, settings.spamd_port, allow_remote=settings.allow_remote)
     model = _try(open_filter)
     gc.collect()
+    _give_back_memory()
     gc.freeze()  # what the processes share stays shared: the collector would write to it
 
     def when_ready() -> None:
@@ -94,6 +96,12 @@ def _try(open_filter: Callable[[], AbstractFilter]) -> str:
     model = trial.model
     trial.close()
     return model
+
+
+def _give_back_memory() -> None:
+    """Let the system have what the trial took; the GNU C library would keep some 10 MB of it."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _write(path: Path, ready: Ready) -> None:
