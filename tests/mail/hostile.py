@@ -95,6 +95,9 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "lying utf-7": lambda: _part(b"text/plain; charset=utf-7", b"\xff+2AA-" * 150_000),
     "lying utf-16": lambda: _part(b"text/plain; charset=utf-16", b"\xd8\x00" * 500_000),
     "lying utf-8": lambda: _part(b"text/plain; charset=utf-8", b"\xe4 " * 500_000),
+    "combining marks out of order": lambda: _part(
+        b"text/plain; charset=utf-8", ("a" + "\u0315" * 12_000 + "\u0300" * 12_000).encode() * 8
+    ),
     "escapes of iso-2022-jp": lambda: _part(
         b"text/plain; charset=iso-2022-jp", b"\x1b$B" * 350_000
     ),
