@@ -105,10 +105,10 @@ def store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
         "SQLITE_FULL": "the disk is full, nothing was written; make room and try again",
         "SQLITE_CORRUPT": "the database is damaged; restore a copy",
         "SQLITE_NOTADB": "the file is no SQLite database; name another --store",
-        "SQLITE_READONLY": "this user may not write the database; run as its owner, or name another "
+        "SQLITE_READONLY": "this user may not write the database; be its owner, or name another "
         "--store",
-        "SQLITE_CANTOPEN": "the database cannot be opened; see that its folder exists and that this "
-        "user may write there, or name another --store",
+        "SQLITE_CANTOPEN": "the database cannot be opened; see that its folder exists and may be "
+        "written, or name another --store",
         "SQLITE_IOERR": "the disk failed to read or write the database; see the system's log",
     }
     known = [text for prefix, text in sentences.items() if name.startswith(prefix)]
