@@ -166,6 +166,7 @@ def _card(results: list[Evaluated]) -> str:
         label=artifact.label,
         messages=f"{training['messages']:,}",
         spam=f"{training['spam']:,}",
+        written=f"{sum(training['sources'][WRITTEN].values()):,}",
         repeats=f"{training['repeats_left_out']:,}",
         bytes=f"{artifact.manifest['files']['reflex.safetensors']['bytes'] / 1e6:.1f}",
         gains=gains,

@@ -48,8 +48,8 @@ BLANK_STREAM_GAIN = 0.4
 
 # Humility: of a source that training has not seen at most this part of the ham may be junked, if
 # it holds enough ham to tell. Log-odds of 0.90, the shipped rule's threshold.
-HAM_LOST = 0.005
-SMALLEST_SOURCE = 200
+HAM_LOST = 0.01
+SMALLEST_SOURCE = 100
 JUNK_LOG_ODDS = 2.1972
 
 
