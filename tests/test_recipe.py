@@ -159,6 +159,18 @@ def test_split_tells_the_classes_apart(dataset: Dataset, view: str) -> None:
     assert len(result.scored.ids) == 150 - 105
 
 
+def test_a_split_may_show_how_learning_grows(dataset: Dataset) -> None:
+    """The same rest, answered after more and more mail; too little mail is passed over."""
+    found = recipe.split(dataset, Options(view="content"), corpus="mail", growth=True)
+    sizes = [learnt for learnt, _ in found.growth]
+    assert sizes == sorted(set(sizes))
+    assert sizes[-1] == int(0.7 * len(dataset))
+    assert found.growth[-1][1] == found.scored.errors <= found.growth[0][1]
+    plain = recipe.split(dataset, Options(view="content"), corpus="mail")
+    assert plain.growth == []
+    assert plain.scored.probability.tolist() == found.scored.probability.tolist()
+
+
 def test_leaving_one_out_answers_only_that_one(dataset: Dataset) -> None:
     """Every message of the source is answered, by a model that saw neither it nor unheard mail."""
     result = recipe.leave_one_out(dataset, Options(), unheard=["c"])[1]

@@ -275,11 +275,13 @@ class Evaluated:
         figures: the documented figures (docs/reference/metrics.md).
         scored: answers, labels and ids.
         curve: (messages seen, errors so far) at 0.5, for the online protocol; else empty.
+        growth: (messages learnt from, errors at 0.5 on the same rest), for a split; else empty.
     """
 
     figures: dict[str, Any]
     scored: Scored
     curve: list[tuple[int, int]] = field(default_factory=list)
+    growth: list[tuple[int, int]] = field(default_factory=list)
 
 
 def apply_model(dataset: Dataset, reflex: Reflex, *, corpus: str, view: str) -> Evaluated:
@@ -293,15 +295,37 @@ def split(
     *,
     corpus: str,
     part: float = 0.7,
+    growth: bool = False,
     progress: Progress = _silent,
 ) -> Evaluated:
-    """Train on a random part of a corpus and answer the rest."""
+    """Train on a random part of a corpus and answer the rest.
+
+    Args:
+        dataset: the corpus.
+        options: how to train.
+        corpus: name for the figures.
+        part: how much of it is trained on.
+        growth: also train on an eighth, a quarter and a half of that part, for a learning curve;
+            what is too little to learn from is passed over.
+        progress: see `make`.
+
+    Raises:
+        InputError: too little mail.
+    """
     order = np.random.default_rng(options.seed).permutation(len(dataset))
     cut = int(part * len(dataset))
-    reflex = train(subset(dataset, order[:cut]), options, progress).reflex
-    return _judge(
-        dataset, reflex, order[cut:].tolist(), corpus=corpus, protocol="split", view=options.view
-    )
+
+    def answer(seen: int) -> Evaluated:
+        reflex = train(subset(dataset, order[:seen]), options, progress).reflex
+        tested = order[cut:].tolist()
+        return _judge(dataset, reflex, tested, corpus=corpus, protocol="split", view=options.view)
+
+    whole = answer(cut)
+    points = [(cut, whole.scored.errors)]
+    for share in (2, 4, 8) if growth else ():
+        with contextlib.suppress(InputError):
+            points.insert(0, (cut // share, answer(cut // share).scored.errors))
+    return replace(whole, growth=points if growth else [])
 
 
 def leave_one_out(

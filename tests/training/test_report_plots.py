@@ -12,6 +12,7 @@ from winnow.training.metrics import Scored
 from winnow.training.report_plots import (
     _wilson,
     errors_plot,
+    growth_plot,
     reliability_plot,
     roc_plot,
     running_plot,
@@ -27,6 +28,18 @@ def parsed(image: str) -> ElementTree.Element:
 
 def texts(root: ElementTree.Element) -> list[str]:
     return [e.text or "" for e in root.iter("text")]
+
+
+def test_growth_is_drawn_in_percent_of_the_tested() -> None:
+    """A dot for each amount of training mail, fewer errors lower; the words say both ends."""
+    root = ElementTree.fromstring(growth_plot([(50, 40), (100, 20), (400, 10)], 1000, "k"))
+    drawn = points(root)
+    assert len(drawn) == 3
+    assert [x for x, _ in drawn] == sorted(x for x, _ in drawn)
+    assert drawn[0][1] < drawn[1][1] < drawn[2][1]  # down the page
+    assert (drawn[1][1] - drawn[0][1]) == pytest.approx(2 * (drawn[2][1] - drawn[1][1]), abs=0.3)
+    told = "".join(root.itertext())
+    assert "4.00% after 50 messages, 1.00% after 400." in told
 
 
 def points(root: ElementTree.Element, style: str = "curve") -> list[tuple[float, float]]:

@@ -126,7 +126,8 @@ def run(args: argparse.Namespace) -> int:
         runs, model = _PROTOCOLS[args.protocol](args, corpora, progress)
     if args.report:
         created = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-        results = [Result(r.result.figures, r.result.scored, r.result.curve) for r in runs]
+        found = [run.result for run in runs]
+        results = [Result(one.figures, one.scored, one.curve, one.growth) for one in found]
         write_report(args.report, results, model=model, created=created)
     if args.json:
         print(json.dumps([one.result.figures for one in runs], indent=1))
@@ -208,7 +209,9 @@ def _split(
         for seed in range(args.seed, args.seed + args.seeds):
             options = _options(args, seed)
             try:
-                found = recipe.split(dataset, options, corpus=name, progress=progress)
+                found = recipe.split(
+                    dataset, options, corpus=name, growth=bool(args.report), progress=progress
+                )
             except InputError as error:
                 raise InputError(f"{name}: {error}") from error
             runs.append(_Run(name if args.seeds == 1 else f"{name}, seed {seed}", found))

@@ -56,6 +56,11 @@ class Scored:
         """(n_spam,) probabilities given to spam."""
         return self.probability[self.label]
 
+    @property
+    def errors(self) -> int:
+        """Number of answers on the wrong side of 0.50."""
+        return int(((self.probability >= FLAG) != self.label).sum())
+
 
 @dataclass(frozen=True, slots=True)
 class Bin:

@@ -16,7 +16,13 @@ import numpy as np
 
 from winnow.errors import InputError
 from winnow.training.metrics import FLAG, JUNK, Scored
-from winnow.training.report_plots import errors_plot, reliability_plot, roc_plot, running_plot
+from winnow.training.report_plots import (
+    errors_plot,
+    growth_plot,
+    reliability_plot,
+    roc_plot,
+    running_plot,
+)
 from winnow.training.report_svg import escape
 from winnow.training.report_tables import bins_table, figures_table, mistakes_table
 
@@ -47,11 +53,13 @@ class Result:
         figures: what `metrics.summarize` returned.
         scored: the answers, in the order in which they were given.
         curve: online only: (messages seen, errors among them), growing; else empty.
+        growth: split only: (messages learnt from, errors in the same rest), growing; else empty.
     """
 
     figures: Mapping[str, Any]
     scored: Scored
     curve: Sequence[tuple[int, int]] = field(default=())
+    growth: Sequence[tuple[int, int]] = field(default=())
 
 
 def write_report(
@@ -130,6 +138,10 @@ def _plots(result: Result, key: str) -> list[str]:
         )
         plot = reliability_plot(scored, f"{key}-reliability")
         plots.append(_figure("Reliability", plot, note, bins_table(scored)))
+    if result.growth:
+        note = "The same mail answered after learning from a part of the rest, and from all of it."
+        plot = growth_plot(result.growth, scored.label.size, f"{key}-growth")
+        plots.append(_figure("Learning curve: training mail", plot, note))
     if result.curve:
         note = "Answered first, learnt after. An error is an answer on the wrong side of 0.50."
         plots.append(

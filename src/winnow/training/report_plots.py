@@ -180,6 +180,23 @@ def errors_plot(curve: Sequence[tuple[int, int]], key: str) -> str:
     )  # fmt: skip
 
 
+def growth_plot(growth: Sequence[tuple[int, int]], tested: int, key: str) -> str:
+    """Errors in percent of the tested messages against messages learnt from."""
+    shares = [(learnt, 100 * errors / max(1, tested)) for learnt, errors in growth]
+    most = max(share for _, share in shares)
+    ticks = round_ticks(most, 5)
+    y = Axis(linear(0, ticks[-1], _FRAME.bottom, _FRAME.top), [(v, f"{v:,.10g}") for v in ticks])
+    x = _count_axis(shares[-1][0], along=True)
+    points = [(x.place(learnt), y.place(share)) for learnt, share in shares]
+    body = axes(_FRAME, x, y, x_title="messages learnt from", y_title="errors at 0.50, %")
+    body += path(points, "curve") + "".join(dot(*point, "point") for point in points)
+    (least, first), (whole, last) = shares[0], shares[-1]
+    return svg(
+        _WIDTH, _HEIGHT, body, key=key, title="Errors by training mail",
+        summary=f"{first:.2f}% after {least:,} messages, {last:.2f}% after {whole:,}.",
+    )  # fmt: skip
+
+
 def running_plot(scored: Scored, key: str) -> str:
     """1-ROCA of all answers so far against messages seen, on a logarithmic axis."""
     size = scored.label.size
