@@ -114,3 +114,19 @@ def test_figures_in_the_readme_have_their_command() -> None:
     bare = [text.splitlines()[0] for text in sections if figure.search(text)]
     told = [text.splitlines()[0] for text in sections if command.search(text)]
     assert set(bare) <= set(told), f"no command measures the figures of {set(bare) - set(told)}"
+
+
+def test_no_group_is_repeated_possessively() -> None:
+    """Python 3.11.0 to 3.11.4 lose their place in "(...)*+" (CPython #106052); "(?>(...)*)" holds.
+
+    A single sign or class may be possessive: nothing in it can fail half-way.
+    """
+    possessive = re.compile(r"(?<!\\)\)(?:[*+?]|\{\d*,?\d*\})\+")
+    assert possessive.search("(?:a|bc)" + "*+")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in SOURCE.rglob("*.py")
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if possessive.search(line)
+    ]
+    assert not found, ", ".join(found)

@@ -21,7 +21,9 @@ _COMPARED_BYTES = 4 << 20
 
 # Header fields up to the first line that is none, blank or not: where no blank line parts them
 # from the text, the text must not be taken for headers, or different mail would become the same.
-_HEADERS = re.compile(rb"(?:[!-9;-~]{1,80}:[^\n]*+(?:\n|\Z)(?:[ \t]++[^\s][^\n]*+(?:\n|\Z))*+)*+")
+_HEADERS = re.compile(
+    rb"(?>(?:[!-9;-~]{1,80}:[^\n]*+(?:\n|\Z)(?>(?:[ \t]++[^\s][^\n]*+(?:\n|\Z))*))*)"
+)
 
 
 def body_key(raw: bytes) -> bytes:

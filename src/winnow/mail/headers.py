@@ -25,15 +25,18 @@ _KNOWN = re.compile(
     re.IGNORECASE,
 )
 # RFC 2047 2. A lone "?" in the text is against it and met: three are borne.
-_ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*+(?:(?<!=)\?(?!=)[^?]*+){0,3}+)\?=")
+_ENCODED_WORD = re.compile(
+    r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*+(?>(?:(?<!=)\?(?!=)[^?]*+){0,3}))\?="
+)
 _PARAMETER = re.compile(
-    r";\s*+([A-Za-z0-9_\-]++)(\*\d{0,3}+\*?+)?+\s*+=\s*+(\"(?:[^\"\\]|\\.)*+\"|[^;]*+)", re.DOTALL
+    r";\s*+([A-Za-z0-9_\-]++)(?>(\*\d{0,3}+\*?+)?)\s*+=\s*+(\"(?>(?:[^\"\\]|\\.)*)\"|[^;]*+)",
+    re.DOTALL,
 )
 # The first "<...>" that is in no quoted string, comment or encoded word: what stands in those is
 # shown, not written to. Every quote that is not closed runs to the end, so nothing is read twice.
 _MAILBOX = re.compile(
-    r"((?:[^\"(<=]++|\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)|\([^()]*+\)"
-    r"|=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=|[(=])*+)<([^<>]*+)>",
+    r"((?>(?:[^\"(<=]++|\"(?>(?:[^\"\\]|\\.)*)(?:\"|\\?\Z)|\([^()]*+\)"
+    r"|=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=|[(=])*))<([^<>]*+)>",
     re.DOTALL,
 )
 _ANGLE = re.compile(r"<([^<>]*+)>")

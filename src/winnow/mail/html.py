@@ -16,7 +16,7 @@ from winnow.mail.visibility import ATTRIBUTE, NO_EFFECT, SHOWN, Effect, effect_o
 from winnow.message import Link
 
 # An attribute's value may hold ">" in quotes; a quote that is not after "=" means nothing.
-_ATTRIBUTES = r"(?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+"
+_ATTRIBUTES = r"(?>(?:[^>=]++|=\s*+(?>(?:\"[^\"]*+\"|'[^']*+')?))*)"
 # Elements whose content is no text of the page; it ends at their own end tag only. (A reader's
 # program runs no scripts, so what <noscript> holds is shown.)
 _UNSHOWN = (
@@ -26,14 +26,14 @@ _UNSHOWN = (
 _TAG = re.compile(
     r"<(?:"
     # "<!-->" is a whole comment, and "--!>" ends one too
-    r"!--(?:-?>|[^-]*+(?:-(?!-!?>)[^-]*+)*+(?:--!?>)?+)"
-    rf"|({_UNSHOWN})(?=[\s/>]){_ATTRIBUTES}>?+[^<]*+(?:<(?!/(?i:\1)[\s/>])[^<]*+)*+"
+    r"!--(?:-?>|[^-]*+(?>(?:-(?!-!?>)[^-]*+)*)(?>(?:--!?>)?))"
+    rf"|({_UNSHOWN})(?=[\s/>]){_ATTRIBUTES}>?+[^<]*+(?>(?:<(?!/(?i:\1)[\s/>])[^<]*+)*)"
     rf"|(/?)([a-zA-Z][^\s/>]{{0,30}}+)({_ATTRIBUTES})>?+"
     r"|[!?/][^>]*+>?+)"
 )
 _GROUPS = 4
 _HOST = re.compile(
-    r"(?:(?:https?|ftp):[/\\]*+|(?:[a-z][a-z0-9+.\-]{0,20}:)?+(?://|\\\\|/\\|\\/))"
+    r"(?:(?:https?|ftp):[/\\]*+|(?>(?:[a-z][a-z0-9+.\-]{0,20}:)?)(?://|\\\\|/\\|\\/))"
     r"(?:[^/\\?#\s]*@)?(\[[^\]/]*+\]|[^/\\?#:\s]++)",
     re.IGNORECASE,
 )

@@ -10,7 +10,7 @@ import html as entities
 import re
 from typing import NamedTuple
 
-ATTRIBUTE = re.compile(r"([^\s=\"'/>]++)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s>]++)))?+")
+ATTRIBUTE = re.compile(r"([^\s=\"'/>]++)(?>(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s>]++)))?)")
 _STYLE_CHARS = 2_000  # of one element; longer ones were not met
 _GONE = re.compile(
     r"display\s*+:\s*+none|visibility\s*+:\s*+(?:hidden|collapse)"

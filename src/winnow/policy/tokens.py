@@ -28,10 +28,10 @@ _TOKEN = re.compile(
 # How a string goes on after its opening quotes. Possessive, so that a string that does not end
 # costs one pass and no memory.
 _STRING_ENDS = {
-    '"': re.compile(r'(?:[^"\\\n]++|\\.)*+"'),
+    '"': re.compile(r'(?>(?:[^"\\\n]++|\\.)*)"'),
     "'": re.compile(r"[^'\n]*+'"),
-    '"""': re.compile(r'(?:[^"\\]++|\\.|"(?!""))*+"{3,5}', re.DOTALL),
-    "'''": re.compile(r"(?:[^']++|'(?!''))*+'{3,5}"),
+    '"""': re.compile(r'(?>(?:[^"\\]++|\\.|"(?!""))*)"{3,5}', re.DOTALL),
+    "'''": re.compile(r"(?>(?:[^']++|'(?!''))*)'{3,5}"),
 }
 
 

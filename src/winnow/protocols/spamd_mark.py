@@ -19,7 +19,7 @@ _HEADER_BYTES = 1 << 20  # looked at for forged fields; Postfix lets a tenth of 
 # Each match takes a run of forged fields, folded or not, and begins with a literal, which `re`
 # looks for with memchr.
 _FORGED_LINE = rb"[Xx]-(?i:spam|winnow)-[^\n]*+"
-_FORGED = re.compile(rb"\n%b(?:\n(?:[ \t]|%b)[^\n]*+)*+" % (_FORGED_LINE, _FORGED_LINE))
+_FORGED = re.compile(rb"\n%b(?>(?:\n(?:[ \t]|%b)[^\n]*+)*)" % (_FORGED_LINE, _FORGED_LINE))
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 # libspamc puts a HEADERS reply before the body it cut off itself, by exactly this expression.
 _LIBSPAMC_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n")

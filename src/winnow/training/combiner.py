@@ -13,8 +13,8 @@ from winnow.runtime import EXPERTS, Combiner
 
 F64 = NDArray[np.float64]
 
-# A pull towards gains of 1/n. Held-out mail that is nearly separable leaves the gains open, and with
-# a tenth of this pull they differed from seed to seed by more than their size; with thousands of
+# A pull towards gains of 1/n. Held-out mail that is nearly separable leaves the gains open: with a
+# tenth of this pull they differed from seed to seed by more than their size. With thousands of
 # messages, or hard ones, it is nothing.
 PRIOR = 10.0
 # The most log-odds may move away from a score per unit: separable held-out mail would ask for
