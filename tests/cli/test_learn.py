@@ -8,6 +8,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -93,7 +94,8 @@ def test_killed_half_way(winnow: Run, model: Path, corpus: Path, store: Path) ->
         rest = process.stdout.read().splitlines()
     told += [json.loads(line)["id"] for line in rest if line.endswith(b"}")]
     assert 20 <= len(told) < 160
-    assert sqlite3.connect(store).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with closing(sqlite3.connect(store)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     again = winnow("learn", "--json", "--model", model, "--spam", folder)
     found = {line["id"]: line["result"] for line in map(json.loads, again.out.splitlines())}
     assert len(found) == 160

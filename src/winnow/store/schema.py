@@ -65,11 +65,15 @@ def connect(path: Path, busy_timeout_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False
     )
-    # FULL, the default, would wait for the disk at every batch of verdicts; NORMAL never damages
-    # the file and loses the last batches only when the machine itself fails.
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA secure_delete = FAST")  # pruned rows are overwritten where free
+    try:
+        # FULL, the default, would wait for the disk at every batch of verdicts; NORMAL never
+        # damages the file and loses the last batches only when the machine itself fails.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = FAST")  # pruned rows are overwritten where free
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
