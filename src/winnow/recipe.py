@@ -222,9 +222,9 @@ def figures_of(
     dataset: Dataset, trained: Trained, *, corpus: str, protocol: str, view: str
 ) -> dict[str, Any]:
     """Figures of the mail that calibration was measured on."""
-    ids = tuple(dataset.ids[row] for row in trained.members.tolist())
-    scored = Scored(_probabilities(trained.log_odds), dataset.spam[trained.members], ids)
-    return summarize(scored, corpus=corpus, protocol=protocol, view=view, seed=0)
+    answers = _probabilities(trained.log_odds)
+    rows = trained.members.tolist()
+    return _evaluated(dataset, rows, answers, corpus=corpus, protocol=protocol, view=view).figures
 
 
 def _probabilities(log_odds: Iterable[float]) -> Any:
@@ -412,17 +412,16 @@ def judge_left_out(
         if not others:
             raise InputError("leaving out one source at a time needs three corpora or more.")
         combiner = combine(dataset, join(others), options)
-        log_odds = own.scores @ np.array(combiner.gains) + combiner.intercept
-        ids = tuple(dataset.ids[row] for row in own.members.tolist())
-        scored = Scored(_probabilities(log_odds), dataset.spam[own.members], ids)
-        figures = summarize(
-            scored,
-            corpus=dataset.names[left],
-            protocol="leave-one-out",
-            view=options.view,
-            seed=0,
+        results.append(
+            _evaluated(
+                dataset,
+                own.members.tolist(),
+                _probabilities(own.log_odds(combiner)),
+                corpus=dataset.names[left],
+                protocol="leave-one-out",
+                view=options.view,
+            )
         )
-        results.append(Evaluated(figures, scored))
     return results
 
 
@@ -458,10 +457,10 @@ def online(
             curve.append((count, errors))
         reflex.apply(evidence, reflex.step_for(evidence, spam=spam, insist=False))
         progress("online", count, len(order))
-    ids = tuple(dataset.ids[row] for row in order.tolist())
-    scored = Scored(np.array(answers), dataset.spam[order], ids)
-    figures = summarize(scored, corpus=corpus, protocol="online", view=view, seed=0)
-    return Evaluated(figures, scored, curve)
+    found = _evaluated(
+        dataset, order.tolist(), np.array(answers), corpus=corpus, protocol="online", view=view
+    )
+    return replace(found, curve=curve)
 
 
 def mean_figures(several: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -506,7 +505,13 @@ def _judge(
     view: str,
 ) -> Evaluated:
     rows = list(members)
-    answers = [sigmoid(reflex.log_odds(dataset.evidence(row))) for row in rows]
-    ids = tuple(dataset.ids[row] for row in rows)
-    scored = Scored(np.array(answers), dataset.spam[rows], ids)
+    answers = _probabilities(reflex.log_odds(dataset.evidence(row)) for row in rows)
+    return _evaluated(dataset, rows, answers, corpus=corpus, protocol=protocol, view=view)
+
+
+def _evaluated(
+    dataset: Dataset, rows: list[int], answers: Any, *, corpus: str, protocol: str, view: str
+) -> Evaluated:
+    """Figures of the probabilities, (n,), that were given to n rows."""
+    scored = Scored(answers, dataset.spam[rows], tuple(dataset.ids[row] for row in rows))
     return Evaluated(summarize(scored, corpus=corpus, protocol=protocol, view=view, seed=0), scored)

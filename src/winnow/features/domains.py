@@ -246,7 +246,6 @@ _FREE_HOSTS = [
     "angelfire.com",
 ]
 _IP = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|\[?[0-9a-f]*:[0-9a-f:]+\]?|0x[0-9a-f]+|\d{8,}")
-_LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 
 
 @lru_cache(maxsize=4096)

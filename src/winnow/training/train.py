@@ -83,6 +83,11 @@ class Unseen:
     members: I64
     scores: F64
 
+    def log_odds(self, combiner: Combiner) -> F64:
+        """Combine the scores, (m, 4) -> (m,)."""
+        combined: F64 = self.scores @ np.array(combiner.gains) + combiner.intercept
+        return combined
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:
@@ -131,7 +136,7 @@ def train(
     meter.stage = "training"
     weights, biases = _experts(dataset, everything, experts, options, meter.add)
     reflex = _assemble(weights, biases, combiner)
-    log_odds = unseen.scores @ np.array(combiner.gains) + combiner.intercept
+    log_odds = unseen.log_odds(combiner)
     return Trained(reflex, unseen.members, log_odds)
 
 
@@ -175,7 +180,7 @@ def combine(dataset: Dataset, unseen: Unseen, options: Options) -> Combiner:
 
 
 def _humble(combiner: Combiner, unseen: Unseen, spam: NDArray[np.bool_], sources: I64) -> Combiner:
-    log_odds = unseen.scores @ np.array(combiner.gains) + combiner.intercept
+    log_odds = unseen.log_odds(combiner)
     highest = 0.0
     for source in np.unique(sources):
         ham = np.sort(log_odds[(sources == source) & ~spam])
