@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.docs.pages import ROOT
-from winnow.verdict import Action, Envelope, Label, Learnt, Reason, Verdict
+from winnow.verdict import Action, Envelope, Label, Learnt, Reason, Verdict, Why
 
 VERDICT = Verdict(
     id="1@b.example",
@@ -24,6 +24,7 @@ VERDICT = Verdict(
     milliseconds=1.23456,
     model="shipped@1a2b3c4d",
     size_bytes=100,
+    why=str(Why.SURE),
 )
 
 
@@ -35,6 +36,7 @@ def test_the_json_object_is_the_documented_one() -> None:
         "action": "deliver",
         "rule": "default",
         "stage": "reflex",
+        "why": "the reflex is sure",
         "reasons": [
             {"kind": "word", "text": "free", "share": 0.1235},
             {"kind": "trait", "text": "subject: money", "share": -0.5},

@@ -3,6 +3,7 @@
     WinnowError                 never raised itself; `winnow` prints it and exits with status 2
     ├── InputError              the user's input: a path, a corpus, a message, an option
     ├── ArtifactError           a model folder that is missing, damaged, foreign, older or newer
+    ├── ReaderError             the reader gave no answer for a message; the reflex's stands
     ├── RuleError               a rule file that cannot be read; knows its line and column
     ├── StoreError              the database: locked, full, damaged, from a newer version
     ├── LocalProtocolError      our own code drove a protocol wrongly (a bug of ours)
@@ -24,6 +25,10 @@ class InputError(WinnowError):
 
 class ArtifactError(WinnowError):
     """A model folder cannot be loaded; nothing of it has been used."""
+
+
+class ReaderError(WinnowError):
+    """The reader gave no answer for one message; the reflex's answer stands."""
 
 
 class RuleError(WinnowError):

@@ -16,14 +16,22 @@ import time
 from functools import partial
 from pathlib import Path
 
+from winnow.answering import Answer, Model
 from winnow.artifact import Artifact, read_artifact
 from winnow.errors import StoreError
 from winnow.evidence import Evidence
-from winnow.features import STREAM_HEAD, Reading, explain_answer, stream_hashes, without_word
+from winnow.features import (
+    STREAM_HEAD,
+    Named,
+    Reading,
+    explain_answer,
+    stream_hashes,
+    without_word,
+)
 from winnow.mail import identity
 from winnow.policy import Facts, Rules
 from winnow.reading import fingerprint, read_evidence
-from winnow.runtime import Scores, Step, reflex_of, sigmoid
+from winnow.runtime import Step, sigmoid
 from winnow.store import CorrectionLog, CorrectionRow, Store
 from winnow.verdict import Envelope, Label, Learnt, Reason, Verdict
 
@@ -65,7 +73,8 @@ class Filter:
         self.store = store
         self.skipped_corrections = 0
         self._fingerprint = fingerprint()
-        self._reflex = reflex_of(artifact, fingerprint=self._fingerprint)
+        self._model = Model.of(artifact)
+        self._reflex = self._model.reflex
         self._trained_through = _trained_through(artifact, store)
         self._seen = 0
 
@@ -108,6 +117,7 @@ class Filter:
         *,
         size_bytes: int | None = None,
         explain: bool = True,
+        by: float | None = None,
     ) -> Verdict:
         """Answer for one message; any bytes have an answer.
 
@@ -116,16 +126,18 @@ class Filter:
             envelope: what the server knows of it.
             size_bytes: size of the whole message when `raw` is its head.
             explain: also say why; costs about as much again as the answer.
+            by: `time.perf_counter()` by which the answer is wanted: the reader is not asked when
+                it would come too late. None is whenever.
         """
         start = time.perf_counter()
         reflex = self._reflex
         message, reading, evidence = read_evidence(
             raw, size_bytes=size_bytes, stream=reflex.hears_stream
         )
-        scores = reflex.scores(evidence)
-        probability = sigmoid(reflex.combiner.log_odds(scores))
+        answer = self._model.answer(message, reading, evidence, by=by)
+        probability = sigmoid(answer.log_odds)
         decision = self.rules.decide(Facts(probability, envelope, message, message.size_bytes))
-        reasons = self._reasons(raw, reading, evidence, scores) if explain else ()
+        reasons = self._reasons(raw, reading, evidence, answer) if explain else ()
         digest = identity(raw, message=message)
         return Verdict(
             id=message.message_id or digest,
@@ -133,7 +145,8 @@ class Filter:
             probability=probability,
             action=decision.action,
             rule=decision.rule,
-            stage="reflex",
+            stage=answer.stage,
+            why=str(answer.why),
             reasons=reasons,
             milliseconds=(time.perf_counter() - start) * 1e3,
             model=self.model,
@@ -154,7 +167,7 @@ class Filter:
             StoreError: it could not be written down; nothing was learnt.
         """
         store = self._writable()
-        _, _, evidence = read_evidence(raw)
+        message, reading, evidence = read_evidence(raw)
         name = identity(raw)
         with store.correction() as log:
             self.refresh()  # nobody else can write now, so this is what the step adds to
@@ -163,7 +176,12 @@ class Filter:
             if active is not None and same and active.fingerprint == self._fingerprint:
                 return Learnt.ALREADY
             taken_back = None if active is None else self._retract(log, active, source)
-            step = self._reflex.step_for(evidence, spam=label == Label.SPAM, taken_back=taken_back)
+            step = self._reflex.step_for(
+                evidence,
+                spam=label == Label.SPAM,
+                taken_back=taken_back,
+                then=self._model.second(message, reading),
+            )
             log.append(
                 identity=name,
                 label=label,
@@ -216,21 +234,27 @@ class Filter:
             self.store.close()
 
     def _reasons(
-        self, raw: bytes, reading: Reading, evidence: Evidence, scores: Scores
+        self, raw: bytes, reading: Reading, evidence: Evidence, answer: Answer
     ) -> tuple[Reason, ...]:
         reflex = self._reflex
         words, _, traits, _ = reflex.combiner.gains
         head = raw[:STREAM_HEAD]
+
+        def log_odds(rest: Evidence, thing: Named | None) -> float:
+            first = reflex.combiner.log_odds(reflex.rescored(rest, answer.scores, evidence))
+            return self._model.again(answer, first, thing)
+
         return explain_answer(
             reading,
             evidence,
-            log_odds=lambda rest: reflex.combiner.log_odds(reflex.rescored(rest, scores, evidence)),
+            log_odds=log_odds,
             words=partial(reflex.weights_of, "words") if words else None,
             traits=partial(reflex.weights_of, "traits") if traits else None,
             stream_without=(lambda word: stream_hashes(without_word(head, word)))
             if reflex.hears_stream
             else None,
             silence=reflex.combiner.intercept,
+            more=self._model.leading(answer, reading),
         )
 
     def _writable(self) -> Store:

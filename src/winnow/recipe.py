@@ -22,7 +22,9 @@ from winnow.artifact import Artifact, read_artifact, write_artifact
 from winnow.corpus import Corpus, Example, deduplicate
 from winnow.errors import ArtifactError, InputError
 from winnow.evidence import Evidence
+from winnow.features import Reading
 from winnow.mail import identity
+from winnow.message import Message
 from winnow.pipeline import mark_of
 from winnow.reading import fingerprint, read_evidence
 from winnow.runtime import EXPERTS, Reflex, reflex_of, sigmoid, tensors_of
@@ -75,6 +77,7 @@ def gather(
     *,
     store: Store | None = None,
     in_order: bool = False,
+    also: Callable[[Example, Message, Reading], None] | None = None,
     progress: Progress = _silent,
 ) -> Gathered:
     """Read labelled mail into a dataset, leaving out repeated bodies.
@@ -84,6 +87,7 @@ def gather(
         store: also take the corrections that it keeps, as a source named "corrections"; a message
             that was corrected counts as that, and not as part of its corpus, too.
         in_order: keep the order in which each corpus came.
+        also: given each message that becomes a row, in the order of the rows.
         progress: told "reading", messages read, and how many there will be if that is known.
 
     Raises:
@@ -104,10 +108,12 @@ def gather(
                 f"{example.source}: {example.id} has no label; a corpus needs an index.tsv, or "
                 "name the mail with --spam and --ham."
             )
-        _, _, evidence = read_evidence(example.raw, size_bytes=example.size_bytes)
+        message, reading, evidence = read_evidence(example.raw, size_bytes=example.size_bytes)
         builder.add(
             evidence, spam=example.label == Label.SPAM, id=example.id, source=example.source
         )
+        if also is not None:
+            also(example, message, reading)
         progress("reading", unique.kept + unique.dropped, expected)
     for row, evidence in corrected.values():
         spam = row.label == Label.SPAM
@@ -159,12 +165,28 @@ def _standing(rows: Sequence[CorrectionRow]) -> dict[str, tuple[CorrectionRow, E
     return standing
 
 
+@dataclass(frozen=True, slots=True)
+class SecondStage:
+    """What a reader adds to an artifact.
+
+    Attributes:
+        files: by name.
+        cascade: when it is asked, JSON values only.
+        record: how it was trained, JSON values only.
+    """
+
+    files: Mapping[str, bytes]
+    cascade: Mapping[str, float]
+    record: Mapping[str, Any]
+
+
 def make(
     gathered: Gathered,
     out: Path,
     options: Options,
     *,
     unseen: Unseen | None = None,
+    second: SecondStage | None = None,
     progress: Progress = _silent,
 ) -> tuple[Artifact, Trained, dict[str, Any]]:
     """Train and write an artifact.
@@ -196,18 +218,58 @@ def make(
         "cpu_seconds": {"reading": round(gathered.seconds, 2), "training": round(seconds, 2)},
     }
     gains = dict(zip(EXPERTS, trained.reflex.combiner.gains, strict=True))
+    calibration: dict[str, Any] = {
+        "combiner": {"gains": gains, "intercept": trained.reflex.combiner.intercept},
+        "held_out": held_out,
+    }
+    if second is not None:
+        record["reader"] = dict(second.record)
+        calibration["cascade"] = dict(second.cascade)
     artifact = write_artifact(
         out,
         fingerprint=fingerprint(),
         tensors=tensors_of(trained.reflex),
-        calibration={
-            "combiner": {"gains": gains, "intercept": trained.reflex.combiner.intercept},
-            "held_out": held_out,
-        },
+        calibration=calibration,
         training=record,
         version=__version__,
+        files=second.files if second is not None else None,
+        stages=("reflex",) if second is None else ("reflex", "reader"),
     )
     return artifact, trained, record
+
+
+def rewrite(
+    artifact: Artifact,
+    out: Path,
+    calibration: Mapping[str, Any],
+    files: Mapping[str, bytes],
+    step: Mapping[str, Any],
+) -> Artifact:
+    """Write an artifact again with another calibration and further files.
+
+    Args:
+        artifact: as read.
+        out: where to.
+        calibration: the whole of it.
+        files: all but weights and calibration, by name.
+        step: what was done, for the history.
+
+    Raises:
+        ArtifactError: it cannot be written.
+    """
+    history = artifact.manifest["history"][1:]
+    weights = artifact.manifest["files"]["reflex.safetensors"]["bytes"]
+    return write_artifact(
+        out,
+        fingerprint=artifact.fingerprint,
+        tensors=artifact.tensors,
+        calibration=calibration,
+        training=artifact.manifest["training"],
+        version=__version__,
+        files=files,
+        stages=artifact.manifest["stages"],
+        history=[*history, {**step, "version": __version__, "bytes": weights}],
+    )
 
 
 def _source_counts(dataset: Dataset) -> dict[str, dict[str, int]]:

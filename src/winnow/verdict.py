@@ -25,6 +25,21 @@ class Action(StrEnum):
     DELIVER = "deliver"
 
 
+class Why(StrEnum):
+    """Why it was this stage of the model that answered."""
+
+    ONLY_STAGE = "the model has no reader"
+    SURE = "the reflex is sure"
+    UNSURE = "the reflex is unsure"
+    BROKEN = "the reader is broken"
+    FAILED = "the reader failed"
+    LATE = "there is no time for the reader"
+
+
+# The reader was wanted, and the reflex's answer stands.
+PASSED_OVER = (Why.BROKEN, Why.FAILED, Why.LATE)
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """What the mail server knows of a message beside its bytes. Empty means unknown.
@@ -66,11 +81,12 @@ class Verdict:
         probability: calibrated probability of spam, in 0..1.
         action: what the rule does.
         rule: name of the rule that decided.
-        stage: model stage that answered ("reflex").
+        stage: model stage that answered: "reflex" or "reader".
         reasons: strongest first; empty when not asked for.
         milliseconds: wall time from raw bytes to this verdict.
         model: name and short digest of the model, as "name@1a2b3c4d".
         size_bytes: size of the whole message.
+        why: why it was that stage.
     """
 
     id: str
@@ -83,6 +99,7 @@ class Verdict:
     milliseconds: float
     model: str
     size_bytes: int
+    why: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON object (see docs/reference/verdict.md)."""
@@ -92,6 +109,7 @@ class Verdict:
             "action": str(self.action),
             "rule": self.rule,
             "stage": self.stage,
+            "why": self.why,
             "reasons": [
                 {"kind": r.kind, "text": r.text, "share": round(r.share, 4)} for r in self.reasons
             ],

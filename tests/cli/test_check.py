@@ -20,7 +20,7 @@ from tests.synthetic import message
 from winnow.cli.check import reasons_text
 from winnow.verdict import Reason
 
-KEYS = ["id", "probability", "action", "rule", "stage", "reasons", "ms", "model"]
+KEYS = ["id", "probability", "action", "rule", "stage", "why", "reasons", "ms", "model"]
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 

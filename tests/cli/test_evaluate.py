@@ -41,6 +41,8 @@ def test_json(protocol: str, winnow: Run, model: Path, corpus: Path, other: Path
     for figures in found:
         expected = {key + end for key in FIGURES for end in ("", "_low", "_high")}
         expected |= {"corpus", "protocol", "view", "n_ham", "n_spam"}
+        if protocol == "apply":
+            expected |= {"answered_by_reader_percent", "milliseconds"}
         extra = {key for key in figures if key.endswith("_count")}
         assert set(figures) - extra == expected
         assert (figures["protocol"], figures["view"]) == (protocol, "both")

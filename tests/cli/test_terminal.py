@@ -78,6 +78,14 @@ def test_the_rate_is_that_of_one_stretch() -> None:
     assert meter.rate == 53
 
 
+def test_the_rate_is_of_work_done_now() -> None:
+    """A training that goes on from a checkpoint was not as fast as its count says."""
+    ticks = clock(0.0, 2.0)
+    meter = _Meter(lambda: next(ticks))
+    assert [meter.update(500, 1000), meter.update(520, 1000)] == [True, False]
+    assert meter.rate == 10
+
+
 def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     """Where there is no terminal, a line every five seconds with rate and time left."""
     now = [0.0]

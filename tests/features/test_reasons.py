@@ -43,7 +43,7 @@ def _explain(reflex: Reflex, parsed: Message) -> tuple[float, tuple[Reason, ...]
     reasons = explain_answer(
         reading,
         evidence,
-        log_odds=reflex.log_odds,
+        log_odds=lambda rest, thing: reflex.log_odds(rest),
         words=partial(reflex.weights_of, "words") if reflex.combiner.gains[0] else None,
         traits=partial(reflex.weights_of, "traits") if reflex.combiner.gains[2] else None,
         stream_without=None,

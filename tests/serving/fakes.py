@@ -89,6 +89,7 @@ class FakeFilter:
         *,
         size_bytes: int | None = None,
         explain: bool = True,
+        by: float | None = None,
     ) -> Verdict:
         """Answer."""
         if slow := re.search(rb"SLEEP (\d+)", raw):

@@ -4,6 +4,7 @@
                         stages, how it was trained, history of changes
     reflex.safetensors  weights
     calibration.json    combiner and what was measured on held-out mail
+    reader.onnx, tokenizer.json, …   the second stage, where there is one
 
 Loading believes nothing: every size and every sum is checked before a byte is used, and nothing
 in an artifact can be executed. Writing is all or nothing: a folder is made beside its place and
@@ -19,8 +20,8 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ _MANIFEST = "manifest.json"
 _LARGEST_FILE_BYTES = 1 << 30
 _LARGEST_JSON_BYTES = 4 << 20
 _REQUIRED = frozenset({"reflex.safetensors", "calibration.json"})
+_SECOND_STAGE = ("reader.", "tokenizer.")  # files that move an answer, as the required ones do
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
 
 Tensors = dict[str, NDArray[Any]]
@@ -51,7 +53,8 @@ class Artifact:
             the same digest wherever and whenever they were made.
         manifest: parsed manifest.json.
         calibration: parsed calibration.json.
-        tensors: weights by name.
+        tensors: the reflex's weights by name.
+        files: the other files, by name.
     """
 
     path: Path
@@ -60,6 +63,7 @@ class Artifact:
     manifest: dict[str, Any]
     calibration: dict[str, Any]
     tensors: Tensors
+    files: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -80,6 +84,9 @@ def write_artifact(
     calibration: Mapping[str, Any],
     training: Mapping[str, Any],
     version: str,
+    files: Mapping[str, bytes] | None = None,
+    stages: Sequence[str] = ("reflex",),
+    history: Sequence[Mapping[str, Any]] = (),
 ) -> Artifact:
     """Write a model folder; an existing model at `path` is replaced, anything else is not.
 
@@ -90,6 +97,9 @@ def write_artifact(
         calibration: combiner and held-out figures, JSON values only.
         training: how it was made, JSON values only.
         version: of Winnow.
+        files: of further stages, by name.
+        stages: in the order in which they answer.
+        history: what was done to the weights after their training, oldest first.
 
     Raises:
         ArtifactError: the place is taken by something that is no model, or cannot be written.
@@ -106,17 +116,19 @@ def write_artifact(
     files = {
         "reflex.safetensors": save(dict(tensors)),
         "calibration.json": _json_bytes(calibration),
+        **(files or {}),
     }
     manifest = {
         "kind": KIND,
         "schema": SCHEMA,
         "winnow": version,
         "features": fingerprint,
-        "stages": ["reflex"],
+        "stages": list(stages),
         "files": {n: {"bytes": len(d), "sha256": _sum(d)} for n, d in files.items()},
         "training": dict(training),
         "history": [
-            {"step": "train", "version": version, "bytes": len(files["reflex.safetensors"])}
+            {"step": "train", "version": version, "bytes": len(files["reflex.safetensors"])},
+            *map(dict, history),
         ],
     }
     files[_MANIFEST] = _json_bytes(manifest)
@@ -187,9 +199,12 @@ def read_artifact(path: Path) -> Artifact:
         )
     data = {name: _read_checked(path, name, entry) for name, entry in listed.items()}
     calibration = _parse_json(path, "calibration.json", data["calibration.json"])
-    digest = _sum(data["reflex.safetensors"] + data["calibration.json"])[:8]
+    answering = [data["reflex.safetensors"], data["calibration.json"]]
+    answering += [data[name] for name in sorted(data) if name.startswith(_SECOND_STAGE)]
     tensors = _tensors(path, data["reflex.safetensors"])
-    return Artifact(path, _name(path), digest, manifest, calibration, tensors)
+    others = {name: content for name, content in data.items() if name not in _REQUIRED}
+    digest = _sum(b"".join(answering))[:8]
+    return Artifact(path, _name(path), digest, manifest, calibration, tensors, others)
 
 
 def _name(path: Path) -> str:

@@ -21,7 +21,9 @@ from winnow import __version__
 from winnow.cli.terminal import printable
 from winnow.errors import WinnowError
 
-VERBS = ("train", "evaluate", "check", "learn", "serve", "inspect", "rule", "verdict")
+VERBS = (
+    "train", "calibrate", "evaluate", "check", "learn", "serve", "inspect", "rule", "verdict",
+)  # fmt: skip
 UNUSABLE = 2
 INTERRUPTED = 128 + 2  # as shells report SIGINT
 

@@ -46,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="store whose corrections count (default: the user's, if there is one)",
     )
     parser.add_argument("--no-store", action="store_true", help="answer without any corrections")
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="also say which stage of the model answered, why that one, and all reasons",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
 
@@ -57,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     corpora = [open_corpus(path) for path in args.paths]
     model = _open(args)
     try:
-        show = _print_json if args.json else _table()
+        show = _print_json if args.json else _table(args.explain)
         for verdict in _verdicts(model, corpora):
             show(verdict)
     finally:
@@ -108,10 +113,11 @@ def _print_json(verdict: Verdict) -> None:
     print(json.dumps(verdict.to_json()), flush=True)
 
 
-def _table() -> Callable[[Verdict], None]:
+def _table(explained: bool) -> Callable[[Verdict], None]:
     """Print a head; return what prints a line of the table at once.
 
     On a narrow terminal the reasons have a line of their own, and the milliseconds none.
+    Explained, each message is followed by the stage that answered and by every reason.
     """
     from rich.table import Table
     from rich.text import Text
@@ -144,6 +150,10 @@ def _table() -> Callable[[Verdict], None]:
             f"{verdict.milliseconds:.1f}",
             reasons_text(verdict.reasons, reasons_width),
         )
+        if explained:
+            out.print(f"  answered by the {verdict.stage}: {verdict.why}", style="dim")
+            for reason in verdict.reasons:
+                out.print(f"    {_reason(reason, MOST_CHARS)}", style="dim", soft_wrap=True)
 
     line(*head, style="dim")
     return show

@@ -22,11 +22,13 @@ from winnow.cli.terminal import (
     progress_bar,
 )
 from winnow.cli.train import add_calibrate
-from winnow.errors import InputError
+from winnow.errors import ArtifactError, InputError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from winnow.answering import Model
+    from winnow.artifact import Artifact
     from winnow.corpus import Corpus
     from winnow.recipe import Evaluated
     from winnow.training.train import Options
@@ -110,6 +112,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_calibrate(
         parser, default=None, told="held-out; leave-one-out of four corpora or more: left-out"
     )
+    parser.add_argument(
+        "--evasions",
+        action="store_true",
+        help="apply: write the spam anew as evaders do, and count how much is still caught",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON list of objects")
     parser.add_argument(
         "--report", type=a_path, metavar="FILE.html", help="also write a report with plots"
@@ -122,6 +129,8 @@ def run(args: argparse.Namespace) -> int:
 
     _check(args)
     corpora = labelled(args)
+    if args.evasions:
+        return _evasions(args, corpora)
     with progress_bar() as progress:
         runs, model = _PROTOCOLS[args.protocol](args, corpora, progress)
     if args.report:
@@ -154,6 +163,8 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.validation and protocol != "leave-one-out":
         raise InputError("--validation is for --protocol leave-one-out.")
+    if args.evasions and (protocol != "apply" or args.report):
+        raise InputError("--evasions is for --protocol apply, and has no report.")
     if args.seeds < 1 or args.seed < 0 or (args.shuffle or 0) < 0:
         raise InputError("--seeds begins at 1, --seed and --shuffle at 0.")
     if args.report:
@@ -186,16 +197,54 @@ def _options(args: argparse.Namespace, seed: int, calibrate: str = "held-out") -
 def _apply(
     args: argparse.Namespace, corpora: list[Corpus], progress: Progress
 ) -> tuple[list[_Run], str]:
-    from winnow import recipe
-    from winnow.pipeline import SHIPPED_MODEL
+    from winnow import recipe_cascade
+    from winnow.recipe import Evaluated
 
-    artifact, reflex = recipe.load(args.model or SHIPPED_MODEL)
+    artifact, model = _model(args)
     view = str(artifact.manifest["training"].get("view", "unknown"))
     runs = []
     for name, group in _groups(args, corpora):
-        dataset = recipe.gather(group, progress=progress).dataset
-        runs.append(_Run(name, recipe.apply_model(dataset, reflex, corpus=name, view=view)))
+        found = recipe_cascade.apply(model, group, corpus=name, view=view, progress=progress)
+        figures = found.figures | {
+            "answered_by_reader_percent": found.read_percent,
+            "milliseconds": found.milliseconds,
+        }
+        runs.append(_Run(name, Evaluated(figures, found.scored)))
     return runs, artifact.label
+
+
+def _model(args: argparse.Namespace) -> tuple[Artifact, Model]:
+    """The model to apply; one whose reader is broken is not measured as if it had none."""
+    from winnow.answering import Model
+    from winnow.artifact import read_artifact
+    from winnow.pipeline import SHIPPED_MODEL
+
+    artifact = read_artifact(args.model or SHIPPED_MODEL)
+    model = Model.of(artifact)
+    if model.broken:
+        raise ArtifactError(model.broken)
+    return artifact, model
+
+
+def _evasions(args: argparse.Namespace, corpora: list[Corpus]) -> int:
+    """Print how much spam is still caught, for each evasion."""
+    from dataclasses import asdict
+
+    from winnow import recipe_cascade
+
+    _, model = _model(args)
+    with progress_bar() as progress:
+        found = recipe_cascade.evasions(model, corpora, seed=args.seed, progress=progress)
+    if args.json:
+        print(json.dumps([asdict(one) for one in found], indent=1))
+        return 0
+    shown = table("evasion ", "spam", "given ≥ 0.50", "given ≥ 0.90", "of the clean recall")
+    for one in found:
+        half, junk = (100 * n / one.spam for n in (one.caught_at_half, one.caught_at_junk))
+        kept = "" if one.evasion == "clean" else f"{one.kept_percent:.1f}%"
+        shown.add_row(one.evasion, f"{one.spam:,}", f"{half:.1f}%", f"{junk:.1f}%", kept)
+    print_table(console(), shown)
+    return 0
 
 
 def _split(
@@ -272,6 +321,15 @@ def _print(runs: Sequence[_Run], args: argparse.Namespace, model: str) -> None:
     about += [f"model {printable(model)}"] if model else []
     out.print(", ".join(about), style="dim")
     out.print()
+    if "answered_by_reader_percent" in first:
+        for one in runs:
+            figures = one.result.figures
+            out.print(
+                f"{printable(one.name)}: {figures['answered_by_reader_percent']:.1f}% answered by "
+                f"the reader, {figures['milliseconds']:.2f} ms a message",
+                style="dim",
+            )
+        out.print()
     if len(runs) == 1:
         print_table(out, _one(runs[0].name, first))
         return

@@ -199,6 +199,7 @@ class _Meter:
         self._clock = clock
         self._total: int | None = None
         self._done = 0
+        self._first = 0
         self._start = 0.0
         self._begun = False
         self.rate = 0.0
@@ -209,9 +210,11 @@ class _Meter:
         another = not self._begun or total != self._total or done < self._done
         if another:
             self._start, self._total, self._begun = now, total, True
+            # A training that is resumed begins far in; that part was not done in this time.
+            self._first = done if total and done > total / 50 else 0
         self._done = done
         passed = now - self._start
-        self.rate = done / passed if passed > 0 else 0.0
+        self.rate = (done - self._first) / passed if passed > 0 else 0.0
         return another
 
 

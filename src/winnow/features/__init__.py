@@ -1,13 +1,18 @@
 """Message -> Evidence: the one implementation of features, for training and for serving."""
 
-from winnow.features.content import Reading, read_content
+from winnow.features.content import Named, Reading, read_content
+from winnow.features.pieces import plain
 from winnow.features.reasons import explain_answer
 from winnow.features.stream import STREAM_HEAD, stream_hashes, without_word
+from winnow.features.tokens import Tokenizer
 
 __all__ = [
     "STREAM_HEAD",
+    "Named",
     "Reading",
+    "Tokenizer",
     "explain_answer",
+    "plain",
     "read_content",
     "stream_hashes",
     "without_word",

@@ -7,7 +7,7 @@ that "free" in a subject and "free" in hidden text are two features.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -54,6 +54,11 @@ _TRAIT_SALT = np.uint64(0x71)
 _LIST_TAG = re.compile(r"\[[^\]]{1,40}\]\s*")
 _LIST_RULE = re.compile(r"\n[ \t]{0,8}[_-]{30,200}[ \t]{0,8}\n")
 _FOOTER_CHARS = 700
+
+
+def without_list_tag(subject: str) -> str:
+    """Drop "[list-name]" from a subject."""
+    return _LIST_TAG.sub("", subject)
 
 
 def without_list_footer(text: str) -> str:
@@ -137,6 +142,25 @@ class Reading:
         pulls = side * weights(finish(self.trait_keys ^ _TRAIT_SALT))
         return [_named("trait", self.traits, self.trait_keys, i) for i in _leading(pulls, limit)]
 
+    def find(self, wanted: Sequence[str], normal: Callable[[str], str], most: int) -> list[Named]:
+        """The words of the message that have some normal form.
+
+        Args:
+            wanted: words in that form.
+            normal: brings a word of this message into it.
+            most: words of the message to look at.
+        """
+        missing = set(wanted)
+        found: list[Named] = []
+        for index in range(min(most, len(self.words))):
+            word = self.words[index]
+            form = normal(word)
+            if form in missing:
+                missing.discard(form)
+                kind = _KINDS[self.families[index]]
+                found.append(Named(kind, word, int(self.words.hashes[index])))
+        return found
+
     def _word_evidence(self, drop: np.uint64 | None) -> Hashes:
         hashes, families, hosts = self.words.hashes, self.families, self.host_keys
         if drop is not None:
@@ -165,7 +189,7 @@ class Reading:
 def read_content(message: Message) -> Reading:
     """Read the content view of a parsed message."""
     texts = (
-        _LIST_TAG.sub("", message.subject[:SUBJECT_CHARS]),
+        without_list_tag(message.subject[:SUBJECT_CHARS]),
         message.sender.name[:NAME_CHARS],
         message.hidden[:HIDDEN_CHARS],
         without_list_footer(message.text[:TEXT_CHARS]),

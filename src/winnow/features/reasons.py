@@ -7,7 +7,7 @@ is true by construction.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from winnow.evidence import Evidence, Hashes
@@ -25,11 +25,12 @@ def explain_answer(
     reading: Reading,
     evidence: Evidence,
     *,
-    log_odds: Callable[[Evidence], float],
+    log_odds: Callable[[Evidence, Named | None], float],
     words: Weights | None,
     traits: Weights | None,
     stream_without: Callable[[str], Hashes] | None,
     silence: float,
+    more: Sequence[Named] = (),
 ) -> tuple[Reason, ...]:
     """Name what moved an answer, strongest first.
 
@@ -39,30 +40,34 @@ def explain_answer(
     Args:
         reading: the content view of the message.
         evidence: its hashes.
-        log_odds: the model's answer for some evidence.
+        log_odds: the model's answer for what is left without a thing: its evidence, and the thing
+            that is gone, None when nothing is.
         words: weights of the words' expert, to pick candidates; None when it is not heard.
         traits: as `words`, of the traits' expert.
         stream_without: the stream's hashes of the message without a word; None when the stream's
             expert is not heard.
         silence: the model's answer when nothing speaks.
+        more: further candidates, of a stage that reads something else than evidence.
 
     Returns:
         At most 5 reasons.
     """
-    whole = log_odds(evidence)
+    whole = log_odds(evidence, None)
     side = 1.0 if whole >= 0 else -1.0
     candidates: list[Named] = []
     if words is not None:
         candidates += reading.strongest(words, side, CANDIDATE_WORDS)
     if traits is not None:
         candidates += reading.strongest_traits(traits, side, CANDIDATE_TRAITS)
+    known = {(thing.kind, thing.key) for thing in candidates}
+    candidates += [thing for thing in more if (thing.kind, thing.key) not in known]
     scale = max(abs(whole - silence), abs(whole), 1.0)
     reasons = []
     for thing in candidates:
         rest = reading.without(thing, evidence)
         if stream_without is not None and thing.kind.endswith("word"):
             rest = replace(rest, stream=stream_without(thing.text))
-        share = (whole - log_odds(rest)) / scale
+        share = (whole - log_odds(rest, thing)) / scale
         if share * side >= LEAST_SHARE:
             reasons.append(Reason(thing.kind, thing.text, max(-1.0, min(1.0, share))))
     reasons.sort(key=lambda reason: -abs(reason.share))

@@ -1,6 +1,8 @@
 """Evidence -> probability: the model's stages as they run, and the online step that moves them."""
 
-from winnow.runtime.model import reflex_of, tensors_of
+from winnow.runtime.cascade import Cascade
+from winnow.runtime.model import cascade_of, reflex_of, tensors_of
+from winnow.runtime.reader import Reader
 from winnow.runtime.reflex import (
     BITS,
     EXPERTS,
@@ -17,10 +19,13 @@ __all__ = [
     "BITS",
     "EXPERTS",
     "NO_STEP",
+    "Cascade",
     "Combiner",
+    "Reader",
     "Reflex",
     "Scores",
     "Step",
+    "cascade_of",
     "places",
     "reflex_of",
     "sigmoid",

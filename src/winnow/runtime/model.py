@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from winnow.artifact import Artifact
 from winnow.errors import ArtifactError
+from winnow.runtime.cascade import Cascade
 from winnow.runtime.reflex import BITS, EXPERTS, Combiner, Reflex
 
 LARGEST_BITS = 28  # 1 GiB of weights: nobody trains that, and a forged model shall not ask for more
@@ -34,6 +35,20 @@ def reflex_of(artifact: Artifact, *, fingerprint: str) -> Reflex:
         tuple(_vector(artifact, "biases", [len(EXPERTS)]).tolist()),
         _combiner(artifact),
     )
+
+
+def cascade_of(artifact: Artifact) -> Cascade:
+    """When the reflex of an artifact hands over, and how both answers are combined.
+
+    Raises:
+        ArtifactError: calibration.json does not say.
+    """
+    try:
+        return Cascade.from_json(artifact.calibration.get("cascade"))
+    except ValueError as error:
+        raise ArtifactError(
+            f"{artifact.path}: calibration.json does not say when the reader is asked."
+        ) from error
 
 
 def tensors_of(reflex: Reflex) -> dict[str, NDArray[Any]]:

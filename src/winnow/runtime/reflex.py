@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -190,6 +190,7 @@ class Reflex:
         spam: bool,
         insist: bool = True,
         taken_back: tuple[Evidence, Step] | None = None,
+        then: Callable[[float], float] | None = None,
     ) -> Step:
         """Compute the correction that a label calls for; changes nothing.
 
@@ -202,6 +203,7 @@ class Reflex:
                 follows; without it, a plain gradient step (a stream of labelled mail).
             taken_back: an earlier correction that is taken back at the same time, with the
                 evidence it was made for; another copy of a message has other headers.
+            then: what becomes of the reflex's log-odds when another stage has its say.
         """
         target = 1.0 if spam else 0.0
         arrays = evidence.kinds
@@ -218,7 +220,7 @@ class Reflex:
         gains = self.combiner.gains
         pulls = [rate * error for rate, error in zip(ONLINE_RATES, errors, strict=True)]
         moved = sum(g * p for g, p in zip(gains, pulls, strict=True))
-        factor = _insistence(combined + shift, moved, spam) if insist else 1.0
+        factor = _insistence(combined + shift, moved, spam, then) if insist else 1.0
         # An expert that is not heard learns, but has no part in what is missing.
         w, g, t, s = (
             (factor if gain else 1.0) * pull / math.sqrt(max(1, len(a)))
@@ -258,10 +260,21 @@ def _score(weights: F32, hashes: Hashes, bias: float) -> float:
     return bias + float(found.sum()) / math.sqrt(len(hashes))
 
 
-def _insistence(log_odds: float, moved: float, spam: bool) -> float:
-    """How many times the plain step is taken, so that the margin and no more is reached."""
+def _insistence(
+    log_odds: float, moved: float, spam: bool, then: Callable[[float], float] | None
+) -> float:
+    """How many times the plain step is taken, so that the margin and no more is reached.
+
+    Where another stage has its say, both the reflex's answer and what becomes of it reach it.
+    """
     side = 1.0 if spam else -1.0
     if moved * side <= 1e-6:
         return 1.0
-    missing = MARGIN - side * log_odds
-    return min(max(LEAST_STEP, missing / (moved * side)), LARGEST_MOVE / (moved * side))
+    most = LARGEST_MOVE / (moved * side)
+    factor = min(max(LEAST_STEP, (MARGIN - side * log_odds) / (moved * side)), most)
+    while then is not None and factor < most:
+        reached = side * then(log_odds + factor * moved)
+        if reached >= MARGIN:
+            break
+        factor = min(most, factor + max(0.1, MARGIN - reached) / (moved * side))
+    return factor

@@ -113,7 +113,8 @@ class Engine:
         self, raw: bytes, envelope: Envelope, size_bytes: int | None, explain: bool
     ) -> Verdict:
         """Answer in this thread; for messages up to `limits.inline_bytes`."""
-        return self._held.filter.check(raw, envelope, size_bytes=size_bytes, explain=explain)
+        by = time.perf_counter() + self.limits.deadline_seconds
+        return self._held.filter.check(raw, envelope, size_bytes=size_bytes, explain=explain, by=by)
 
     async def check_in_thread(
         self, raw: bytes, envelope: Envelope, size_bytes: int | None, explain: bool
@@ -122,7 +123,12 @@ class Engine:
         if self._waiting >= self.limits.waiting:
             raise OverloadedError("too many large messages wait for an answer")
         ask = partial(
-            self._held.filter.check, raw, envelope, size_bytes=size_bytes, explain=explain
+            self._held.filter.check,
+            raw,
+            envelope,
+            size_bytes=size_bytes,
+            explain=explain,
+            by=time.perf_counter() + self.limits.deadline_seconds,
         )
         self._waiting += 1
         try:
@@ -341,10 +347,11 @@ class Door:
     def _log(self, verdict: Verdict, envelope: Envelope) -> None:
         # The id and the client come from outside: as JSON they cannot forge a second line.
         logger.info(
-            "event=verdict id=%s action=%s probability=%.4f rule=%s stage=%s ms=%.2f bytes=%d"
-            " door=%s client=%s",
+            "event=verdict id=%s action=%s probability=%.4f rule=%s stage=%s why=%s ms=%.2f"
+            " bytes=%d door=%s client=%s",
             json.dumps(verdict.id[:_LONGEST_LOGGED_ID]), verdict.action, verdict.probability,
-            json.dumps(verdict.rule), verdict.stage, verdict.milliseconds, verdict.size_bytes,
+            json.dumps(verdict.rule), verdict.stage, json.dumps(verdict.why), verdict.milliseconds,
+            verdict.size_bytes,
             self.name, json.dumps(envelope.client_address[:_LONGEST_LOGGED_ID]),
         )  # fmt: skip
 

@@ -72,6 +72,7 @@ class AbstractFilter(Protocol):
         *,
         size_bytes: int | None = None,
         explain: bool = True,
+        by: float | None = None,
     ) -> Verdict:
         """Answer for a message; thread-safe, also while `close` runs elsewhere."""
 

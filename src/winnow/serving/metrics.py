@@ -22,10 +22,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from winnow.serving.board import Board, Row
-from winnow.verdict import Action, Label, Learnt, Verdict
+from winnow.verdict import PASSED_OVER, Action, Label, Learnt, Verdict, Why
 
 DOORS = ("http", "spamd")
-STAGES = ("reflex", "other")
+STAGES = ("reflex", "reader", "other")
 CHANGES = ("swapped", "refused")
 ERROR_KINDS = (
     "malformed",  # the request cannot be read
@@ -102,6 +102,10 @@ def _families() -> tuple[Family, ...]:
             "winnow_model_swaps", "Models and rules read anew, once for each worker.", "counter",
             ("result",), tuple((change,) for change in CHANGES),
         ),
+        (
+            "winnow_reader_passed_over", "Messages the reader was wanted for and did not answer.",
+            "counter", ("why",), tuple((why.name.lower(),) for why in PASSED_OVER),
+        ),
         ("winnow_store_lost_rows", "Rows the database did not take.", "counter", (), ((),)),
         ("winnow_worker_restarts", "Workers that died and were replaced.", "counter", (), ((),)),
         (
@@ -118,7 +122,7 @@ def _families() -> tuple[Family, ...]:
 
 
 FAMILIES = _families()
-VERDICTS, RECEIVED, ERRORS, SWAPS, LOST_ROWS, RESTARTS, CONNECTIONS = FAMILIES
+VERDICTS, RECEIVED, ERRORS, SWAPS, UNREAD, LOST_ROWS, RESTARTS, CONNECTIONS = FAMILIES
 CELLS = FAMILIES[-1].end
 
 
@@ -133,6 +137,8 @@ class Meters:
         """Count a verdict that took this wall time from question to answer."""
         stage = verdict.stage if verdict.stage in STAGES else "other"
         self._row.add(self._verdicts[str(verdict.action), stage])
+        if verdict.why in PASSED_OVER:
+            self._row.add(UNREAD.cell(Why(verdict.why).name.lower()))
         start = _HISTOGRAMS + DOORS.index(door) * _HISTOGRAM_CELLS
         self._row.add(start + bisect_left(BUCKETS_SECONDS, seconds))
         self._row.add(start + len(BUCKETS_SECONDS) + 1, seconds)

@@ -38,7 +38,8 @@ def fit_combiner(
     gains = np.zeros(len(EXPERTS))
     target, offset = spam.astype(np.float64), np.zeros(len(spam))
     while True:
-        found, intercept = _newton(scores[:, active], target, weights, offset)
+        centre = np.full(len(active), 1.0 / max(len(active), 1))
+        found, intercept = logistic(scores[:, active], target, weights, centre, offset=offset)
         if len(found) and found.min() < 0:
             active.pop(int(np.argmin(found)))
         elif len(found) and found.max() > LARGEST_GAIN:
@@ -53,16 +54,36 @@ def fit_combiner(
     return Combiner((words, grams, traits, stream), intercept)
 
 
-def _newton(scores: F64, target: F64, weights: F64, offset: F64) -> tuple[F64, float]:
-    """Penalised logistic regression; (n, k) and log-odds to add -> (k,) gains and intercept."""
+def logistic(
+    scores: F64,
+    target: F64,
+    weights: F64,
+    centre: F64,
+    *,
+    offset: F64 | float = 0.0,
+    prior: float = PRIOR,
+) -> tuple[F64, float]:
+    """Penalised logistic regression by Newton's method.
+
+    Args:
+        scores: (n, k).
+        target: (n,) 1 for spam, 0 for ham.
+        weights: (n,) importance of each message.
+        centre: (k,) gains that the penalty pulls towards.
+        offset: (n,) log-odds to add.
+        prior: the penalty's pull; the intercept's is a thousandth of it, towards 0.
+
+    Returns:
+        (k,) gains and the intercept.
+    """
     n, k = scores.shape
     design = np.hstack([scores, np.ones((n, 1))])
-    centre = np.append(np.full(k, 1.0 / max(k, 1)), 0.0)
-    penalty = np.append(np.full(k, PRIOR), 1e-3 * PRIOR)
-    theta = centre.copy()
+    towards = np.append(centre, 0.0)
+    penalty = np.append(np.full(k, prior), 1e-3 * prior)
+    theta = towards.copy()
     for _ in range(_ROUNDS):
         probability = 1.0 / (1.0 + np.exp(-np.clip(design @ theta + offset, -40, 40)))
-        gradient = design.T @ (weights * (probability - target)) + penalty * (theta - centre)
+        gradient = design.T @ (weights * (probability - target)) + penalty * (theta - towards)
         curvature = (design * (weights * probability * (1 - probability))[:, None]).T @ design
         move = np.linalg.solve(curvature + np.diag(penalty), gradient)
         theta -= move * min(1.0, 2.0 / max(1e-9, float(np.abs(move).max())))

@@ -1,0 +1,192 @@
+"""Message -> log-odds of spam: the reflex, and the reader where the reflex is not sure.
+
+Whatever becomes of the reader, there is an answer: where it is missing, fails or would come too
+late, that of the reflex stands, and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from winnow.artifact import Artifact
+from winnow.errors import ArtifactError, InputError, ReaderError
+from winnow.evidence import Evidence
+from winnow.features import Named, Reading, Tokenizer, plain
+from winnow.message import Message
+from winnow.reading import fingerprint
+from winnow.runtime import Cascade, Reader, Reflex, Scores, cascade_of, reflex_of
+from winnow.tokens import Tokens, same
+from winnow.verdict import Why
+
+logger = logging.getLogger("winnow.answering")
+
+READER_FILE = "reader.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+# A message is not handed over when the reader, as slow as it has been lately, would need more than
+# this part of the time that is left.
+_OF_TIME_LEFT = 0.5
+_CANDIDATES = 4
+_MEMORY = 0.9  # of the mean of the reader's seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model says of one message.
+
+    Attributes:
+        log_odds: calibrated.
+        stage: "reflex" or "reader".
+        why: why that stage.
+        scores: of the reflex's experts.
+        tokens: what the reader was given, if it answered.
+        reader: its log-odds, and what each token added, if it answered.
+    """
+
+    log_odds: float
+    stage: str
+    why: Why
+    scores: Scores
+    tokens: Tokens | None = None
+    reader: float | None = None
+    shares: tuple[float, ...] = ()
+
+
+class Model:
+    """The stages of one artifact.
+
+    Attributes:
+        reflex: the first stage.
+        reader: the second, or None.
+        tokenizer: of the second.
+        cascade: when the first hands over.
+        broken: what is wrong with the reader, "" when nothing is.
+    """
+
+    def __init__(
+        self,
+        reflex: Reflex,
+        reader: Reader | None = None,
+        tokenizer: Tokenizer | None = None,
+        cascade: Cascade | None = None,
+        broken: str = "",
+    ) -> None:
+        self.reflex = reflex
+        self.reader = reader
+        self.tokenizer = tokenizer
+        self.cascade = cascade
+        self.broken = broken
+        self._seconds = 0.0
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> Model:
+        """Build the stages of an artifact; a reader that cannot be loaded is told, not fatal.
+
+        Raises:
+            ArtifactError: the reflex cannot be built.
+        """
+        reflex = reflex_of(artifact, fingerprint=fingerprint())
+        if READER_FILE not in artifact.files:
+            return cls(reflex)
+        try:
+            reader, tokenizer = _second_stage(artifact)
+            return cls(reflex, reader, tokenizer, cascade_of(artifact))
+        except (ArtifactError, InputError) as error:
+            logger.warning("the reflex answers alone: %s", error)
+            return cls(reflex, broken=str(error))
+
+    def answer(
+        self,
+        message: Message,
+        reading: Reading,
+        evidence: Evidence,
+        *,
+        by: float | None = None,
+    ) -> Answer:
+        """Answer for one message.
+
+        Args:
+            message: as parsed.
+            reading: its content view.
+            evidence: its hashes.
+            by: `time.perf_counter()` by which the answer is wanted; None is whenever.
+        """
+        reflex = self.reflex
+        scores = reflex.scores(evidence)
+        first = reflex.combiner.log_odds(scores)
+        cascade = self.cascade
+        if self.reader is None or self.tokenizer is None or cascade is None:
+            why = Why.BROKEN if self.broken else Why.ONLY_STAGE
+            return Answer(first, "reflex", why, scores)
+        if cascade.is_sure(first):
+            return Answer(first, "reflex", Why.SURE, scores)
+        start = time.perf_counter()
+        if by is not None and self._seconds > _OF_TIME_LEFT * (by - start):
+            return Answer(first, "reflex", Why.LATE, scores)
+        tokens = self.tokenizer.read(message, reading)
+        try:
+            second, shares = self.reader.read(tokens)
+        except ReaderError as error:
+            logger.warning("the reflex's answer stands: %s", error)
+            return Answer(first, "reflex", Why.FAILED, scores)
+        took = time.perf_counter() - start
+        self._seconds = _MEMORY * self._seconds + (1 - _MEMORY) * took
+        combined = cascade.log_odds(first, second)
+        return Answer(
+            combined, "reader", Why.UNSURE, scores, tokens, second, tuple(shares.tolist())
+        )
+
+    def again(self, answer: Answer, first: float, gone: Named | None) -> float:
+        """What an answer would be without a thing, by the same stages.
+
+        Args:
+            answer: that was given.
+            first: the reflex's log-odds without the thing.
+            gone: the thing; None when nothing is taken away.
+        """
+        if answer.tokens is None or answer.reader is None:
+            return first
+        assert self.reader is not None
+        assert self.tokenizer is not None
+        assert self.cascade is not None
+        second = answer.reader
+        if gone is not None:
+            rest = self.tokenizer.without(gone, answer.tokens)
+            if not same(rest, answer.tokens):
+                second, _ = self.reader.read(rest)
+        return self.cascade.log_odds(first, second)
+
+    def leading(self, answer: Answer, reading: Reading) -> list[Named]:
+        """Words that moved the reader most towards its answer: candidates for reasons."""
+        if answer.tokens is None or self.tokenizer is None:
+            return []
+        side = 1.0 if answer.log_odds >= 0 else -1.0
+        words = self.tokenizer.leading_words(answer.tokens, answer.shares, side, _CANDIDATES)
+        return reading.find(words, plain, 2 * self.tokenizer.limit)
+
+    def second(self, message: Message, reading: Reading) -> Callable[[float], float] | None:
+        """What becomes of the reflex's log-odds for a message, None where they always stand."""
+        cascade = self.cascade
+        if self.reader is None or self.tokenizer is None or cascade is None:
+            return None
+        try:
+            value, _ = self.reader.read(self.tokenizer.read(message, reading))
+        except ReaderError:
+            return None
+        return lambda first: first if cascade.is_sure(first) else cascade.log_odds(first, value)
+
+
+def _second_stage(artifact: Artifact) -> tuple[Reader, Tokenizer]:
+    if TOKENIZER_FILE not in artifact.files:
+        raise ArtifactError(f"{artifact.path}: {TOKENIZER_FILE} is missing; copy the model again.")
+    tokenizer = Tokenizer.from_json(artifact.files[TOKENIZER_FILE])
+    reader = Reader(artifact.files[READER_FILE])
+    theirs = (len(tokenizer.pieces.pieces), tokenizer.limit)
+    if theirs != (reader.pieces, reader.limit):
+        raise ArtifactError(
+            f"{artifact.path}: {TOKENIZER_FILE} does not fit {READER_FILE}: it has {theirs[0]:,} "
+            f"pieces and {theirs[1]} tokens, the graph {reader.pieces:,} and {reader.limit}."
+        )
+    return reader, tokenizer

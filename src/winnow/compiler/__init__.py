@@ -1,0 +1,1 @@
+"""Graph -> a cheaper graph that answers the same, within a stated tolerance."""

@@ -1,0 +1,1 @@
+"""The reader's network in JAX, its first weights, and its graph."""

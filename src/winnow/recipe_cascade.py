@@ -1,0 +1,309 @@
+"""The offline sentence for both stages of a model as they are: no training, and so no JAX.
+
+calibrate   model and labelled mail -> when the reflex hands over, for a budget
+apply       model and labelled mail -> figures of the whole cascade
+evasions    model and spam -> how much is still caught when it is written around a filter
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from winnow import recipe
+from winnow.accounting import Budget, CpuSeconds, this_processor
+from winnow.answering import Answer, Model
+from winnow.artifact import Artifact, read_artifact
+from winnow.corpus import Corpus, Example, deduplicate
+from winnow.corpus.evasion import EVASIONS, evade
+from winnow.errors import ArtifactError, InputError
+from winnow.features import Tokenizer
+from winnow.mail import parse
+from winnow.reading import read_evidence
+from winnow.runtime import Cascade, Reader, Reflex, sigmoid
+from winnow.training.cascade import (
+    HeldOut,
+    Point,
+    combine_stages,
+    frontier,
+    with_band,
+    within,
+)
+from winnow.training.metrics import Scored, summarize
+from winnow.training.pictures import frontier_picture
+from winnow.training.train import check_enough
+from winnow.verdict import Label
+
+DEFAULT_BUDGET = "1ms"
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """When the reflex hands over, as fitted on held-out mail.
+
+    Attributes:
+        cascade: gains and the band for the budget.
+        points: the frontier.
+        chosen: the point of the budget.
+        budget: as it was written.
+    """
+
+    cascade: Cascade
+    points: list[Point]
+    chosen: Point
+    budget: Budget
+
+
+def hand_over(held: HeldOut, budget: Budget, *, before: Cascade | None = None) -> Handover:
+    """Fit when the reflex hands over, so that the mean cost is within a budget.
+
+    Args:
+        held: both stages' answers for mail that they have not seen.
+        budget: mean cost of an answer.
+        before: gains to stay close to.
+    """
+    combined = combine_stages(held, before=before)
+    points = frontier(held, combined)
+    chosen = within(points, budget.as_cpu_seconds(this_processor()).value)
+    return Handover(with_band(combined, chosen), points, chosen, budget)
+
+
+def frontier_files(handover: Handover) -> dict[str, bytes]:
+    """The frontier as a picture and as a table."""
+    power = this_processor()
+    rows = [
+        asdict(point)
+        | {"joules": power.energy(CpuSeconds(point.seconds)).value, "joules_quality": power.quality}
+        for point in handover.points
+    ]
+    table = {"budget": handover.budget.text, "chosen": asdict(handover.chosen), "points": rows}
+    return {
+        "frontier.svg": frontier_picture(handover.points, handover.chosen).encode(),
+        "frontier.json": (json.dumps(table, indent=1) + "\n").encode(),
+    }
+
+
+def as_row(point: Point) -> tuple[str, str, str, str, str]:
+    """A point of the frontier as cells of a table: ms, mJ, handed over, errors, ham junked."""
+    joules = this_processor().energy(CpuSeconds(point.seconds)).value
+    return (
+        f"{1e3 * point.seconds:.3f}",
+        f"{1e3 * joules:.2f}",
+        f"{point.handed_over_percent:.1f}",
+        f"{point.errors_percent:.2f}",
+        f"{point.junked_ham_percent:.2f}",
+    )
+
+
+def calibrate(
+    path: Path,
+    corpora: Sequence[Corpus],
+    budget: Budget,
+    *,
+    out: Path | None = None,
+    progress: recipe.Progress = lambda stage, done, total: None,
+) -> tuple[Artifact, Handover]:
+    """Fit anew when a model's reflex hands over, on mail that the model has not seen.
+
+    Args:
+        path: a model with a reader.
+        corpora: labelled mail.
+        budget: mean cost of an answer on this machine.
+        out: where to put the model; None is in place.
+        progress: told "answering".
+
+    Raises:
+        InputError: too little mail, or unlabelled.
+        ArtifactError: the model has no reader that works, or cannot be written.
+    """
+    artifact = read_artifact(path)
+    model = Model.of(artifact)
+    if model.reader is None or model.tokenizer is None or model.cascade is None:
+        raise ArtifactError(
+            f"{path} has no reader to hand over to; `winnow train --stage reader …` makes one."
+            if not model.broken
+            else f"{path}: {model.broken}"
+        )
+    held = _measured(model.reflex, model.reader, model.tokenizer, corpora, progress)
+    handover = hand_over(held, budget, before=model.cascade)
+    calibration = artifact.calibration | {"cascade": handover.cascade.to_json()}
+    step = {"step": "calibrate", "budget": budget.text, "messages": len(held.spam)}
+    written = recipe.rewrite(
+        artifact, out or path, calibration, artifact.files | frontier_files(handover), step
+    )
+    return written, handover
+
+
+def _measured(
+    reflex: Reflex,
+    reader: Reader,
+    tokenizer: Tokenizer,
+    corpora: Sequence[Corpus],
+    progress: recipe.Progress,
+) -> HeldOut:
+    """Answers of both stages for each message, and what each stage cost."""
+    rows: list[tuple[float, float, bool, float, float]] = []
+    for example in _labelled(corpora):
+        start = time.perf_counter()
+        message, reading, evidence = read_evidence(
+            example.raw, size_bytes=example.size_bytes, stream=reflex.hears_stream
+        )
+        first = reflex.log_odds(evidence)
+        between = time.perf_counter()
+        second, _ = reader.read(tokenizer.read(message, reading))
+        end = time.perf_counter()
+        rows.append((first, second, example.label == Label.SPAM, between - start, end - between))
+        progress("answering", len(rows), None)
+    table = np.array(rows, dtype=np.float64).reshape(-1, 5)
+    spam = table[:, 2] > 0.5
+    check_enough(spam)
+    return HeldOut(
+        reflex=table[:, 0],
+        reader=table[:, 1],
+        spam=spam,
+        weights=np.ones(len(table)),
+        reflex_seconds=float(np.mean(table[:, 3])),
+        reader_seconds=table[:, 4],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a whole model said of one corpus.
+
+    Attributes:
+        figures: the documented figures (docs/reference/metrics.md).
+        scored: answers, labels and ids.
+        read_percent: of the messages, answered by the reader.
+        milliseconds: mean time of an answer, without reading the file.
+    """
+
+    figures: dict[str, Any]
+    scored: Scored
+    read_percent: float
+    milliseconds: float
+
+
+def apply(
+    model: Model,
+    corpora: Sequence[Corpus],
+    *,
+    corpus: str,
+    view: str,
+    progress: recipe.Progress = lambda stage, done, total: None,
+) -> Applied:
+    """Answer every message with all stages of a model.
+
+    Raises:
+        InputError: unreadable or unlabelled mail.
+    """
+    answers, labels, ids, read = [], [], [], 0
+    seconds = 0.0
+    for example in _labelled(corpora):
+        start = time.perf_counter()
+        answer = _answer(model, example.raw, example.size_bytes)
+        seconds += time.perf_counter() - start
+        answers.append(sigmoid(answer.log_odds))
+        labels.append(example.label == Label.SPAM)
+        ids.append(example.id)
+        read += answer.stage == "reader"
+        progress("answering", len(ids), None)
+    scored = Scored(np.array(answers), np.array(labels, dtype=bool), tuple(ids))
+    figures = summarize(scored, corpus=corpus, protocol="apply", view=view, seed=0)
+    count = max(1, len(ids))
+    return Applied(figures, scored, 100 * read / count, 1e3 * seconds / count)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaded:
+    """How much spam is still caught when it is written in one way.
+
+    Attributes:
+        evasion: its name; "clean" is the mail as it came.
+        spam: messages.
+        caught_at_half: of these, given 0.50 or more.
+        caught_at_junk: of these, given 0.90 or more.
+        kept_percent: caught_at_half in percent of that of the clean mail.
+    """
+
+    evasion: str
+    spam: int
+    caught_at_half: int
+    caught_at_junk: int
+    kept_percent: float
+
+
+def evasions(
+    model: Model,
+    corpora: Sequence[Corpus],
+    *,
+    seed: int = 0,
+    most: int = 1_000,
+    progress: recipe.Progress = lambda stage, done, total: None,
+) -> list[Evaded]:
+    """Write spam anew as evaders do and count what is caught.
+
+    Args:
+        model: all its stages.
+        corpora: labelled mail; innocent words for padding come from its ham.
+        seed: of every random choice.
+        most: spam messages to try, chosen by the seed.
+        progress: told "evading".
+
+    Raises:
+        InputError: there is no spam.
+    """
+    spam: list[bytes] = []
+    good: list[str] = []
+    for example in _labelled(corpora):
+        if example.label == Label.SPAM:
+            spam.append(example.raw)
+        elif len(good) < most:
+            good.append(parse(example.raw).text)
+    if not spam:
+        raise InputError("there is no spam in this mail; evasions are tried on spam.")
+    random = np.random.default_rng(seed)
+    chosen = [spam[index] for index in random.permutation(len(spam))[:most].tolist()]
+    found: list[Evaded] = []
+    total = len(chosen) * (len(EVASIONS) + 1)
+    for name in ("clean", *EVASIONS):
+        half = junk = 0
+        for raw in chosen:
+            written = raw if name == "clean" else evade(raw, name, random, good)
+            probability = sigmoid(_answer(model, written, None).log_odds)
+            half += probability >= 0.5
+            junk += probability >= 0.9
+            progress("evading", len(found) * len(chosen) + 1, total)
+        clean = found[0].caught_at_half if found else half
+        kept = 100 * half / clean if clean else 100.0
+        found.append(Evaded(name, len(chosen), half, junk, kept))
+    return found
+
+
+def _answer(model: Model, raw: bytes, size_bytes: int | None) -> Answer:
+    message, reading, evidence = read_evidence(
+        raw, size_bytes=size_bytes, stream=model.reflex.hears_stream
+    )
+    return model.answer(message, reading, evidence)
+
+
+def _labelled(corpora: Sequence[Corpus]) -> Iterator[Example]:
+    """Messages of several corpora, without repeated bodies.
+
+    Raises:
+        InputError: one has no label.
+    """
+    for example in deduplicate(itertools.chain.from_iterable(corpora)):
+        if example.label is None:
+            raise InputError(
+                f"{example.source}: {example.id} has no label; a corpus needs an index.tsv, or "
+                "name the mail with --spam and --ham."
+            )
+        yield example

@@ -1,0 +1,485 @@
+"""The offline sentence with a second stage: corpus -> texts -> tokens -> weights -> graph.
+
+gather_texts   corpora -> dataset and texts, with variants that evade filters
+tokenizer_for  texts -> pieces
+reader_rows    texts -> tokens with targets, for the trainer
+train_reader   rows -> weights, with checkpoints
+compiled       weights -> the graph that ships, proved equal
+with_reader    reflex, reader and held-out answers -> artifact
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from winnow import recipe
+from winnow.accounting import Budget
+from winnow.answering import READER_FILE, TOKENIZER_FILE
+from winnow.artifact import Artifact
+from winnow.compiler.quantize import quantize
+from winnow.corpus import Corpus, Example
+from winnow.corpus.evasion import EVASIONS, evade
+from winnow.errors import InputError
+from winnow.features import Reading, Tokenizer, read_content
+from winnow.features.pieces import kept_pieces
+from winnow.features.tokens import texts_of
+from winnow.mail import parse
+from winnow.message import Message
+from winnow.model.backbone import Backbone, first_weights
+from winnow.model.export import export
+from winnow.model.network import Shape
+from winnow.recipe import Gathered, SecondStage
+from winnow.recipe_cascade import DEFAULT_BUDGET, Handover, frontier_files, hand_over
+from winnow.runtime import Reader
+from winnow.tokens import FIELDS
+from winnow.training.balance import importance
+from winnow.training.cascade import HeldOut
+from winnow.training.checkpoint import load_checkpoint, mark_of, save_checkpoint
+from winnow.training.dataset import Dataset
+from winnow.training.pictures import learning_picture
+from winnow.training.reader import Schedule, Training, answer
+from winnow.training.reader_data import TokenRows
+from winnow.training.train import Options, train
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+
+LONGEST_INPUT = 256  # tokens; texts are cut for that many
+
+# How often an evading variant is drawn for each draw of the message it was made of. Ham is varied,
+# too: else a trick alone would mean spam, and newsletters use many of them.
+VARIANTS = {True: 0.35, False: 0.15}
+
+
+Text = tuple[str, ...]  # of one message, in normal form, in the order of tokens.FIELDS
+
+
+@dataclass(slots=True)
+class Mail:
+    """Labelled mail for both stages.
+
+    Attributes:
+        gathered: evidence, for the reflex.
+        texts: of the same rows, in the same order.
+        variants: one evading variant of each row, or none at all.
+    """
+
+    gathered: Gathered
+    texts: list[Text]
+    variants: list[Text] = field(default_factory=list)
+
+    @property
+    def dataset(self) -> Dataset:
+        """Evidence of the rows."""
+        return self.gathered.dataset
+
+
+def text_of(message: Message, reading: Reading) -> Text:
+    """What the reader may read of a message."""
+    return texts_of(message, reading.hosts, LONGEST_INPUT)
+
+
+def gather_texts(
+    corpora: Sequence[Corpus],
+    *,
+    variants: bool = True,
+    seed: int = 0,
+    progress: recipe.Progress | None = None,
+) -> Mail:
+    """Read labelled mail for both stages.
+
+    Args:
+        corpora: what to read.
+        variants: also write each message anew as an evader would.
+        seed: of the choice of evasions.
+        progress: told "reading" and "varying".
+    """
+    texts: list[Text] = []
+    raws: list[bytes] = []
+
+    def keep(example: Example, message: Message, reading: Reading) -> None:
+        texts.append(text_of(message, reading))
+        if variants:
+            raws.append(example.raw)
+
+    tell = progress or (lambda stage, done, total: None)
+    gathered = recipe.gather(corpora, also=keep, progress=tell)
+    return Mail(gathered, texts, _varied(raws, gathered.dataset, seed, tell) if variants else [])
+
+
+def _varied(
+    raws: Sequence[bytes], dataset: Dataset, seed: int, progress: recipe.Progress
+) -> list[Text]:
+    random = np.random.default_rng(seed)
+    ham = random.permutation(np.flatnonzero(~dataset.spam))[:1000].tolist()
+    good = [parse(raws[row]).text for row in ham]
+    names = list(EVASIONS)
+    found = []
+    for done, raw in enumerate(raws, start=1):
+        message = parse(evade(raw, names[int(random.integers(len(names)))], random, good))
+        found.append(text_of(message, read_content(message)))
+        progress("varying", done, len(raws))
+    return found
+
+
+def tokenizer_for(
+    texts: Iterable[Text], vocabulary: Sequence[str], *, pieces: int, limit: int
+) -> Tokenizer:
+    """Choose the pieces that mail uses.
+
+    Args:
+        texts: mail to count in.
+        vocabulary: of the backbone.
+        pieces: how many to keep.
+        limit: most tokens of a message.
+    """
+    kept = kept_pieces(vocabulary, itertools.chain.from_iterable(texts), pieces)
+    return Tokenizer(kept, limit)
+
+
+def reader_rows(
+    mail: Mail,
+    members: I64,
+    tokenizer: Tokenizer,
+    *,
+    target: F64 | None = None,
+    even_classes: bool = True,
+) -> TokenRows:
+    """Rows for the reader's trainer, the variants of each message among them.
+
+    Args:
+        mail: texts and labels.
+        members: (m,) rows of the mail.
+        tokenizer: of the reader.
+        target: (m,) what a teacher says of the messages, as probabilities; None is the labels.
+        even_classes: draw both classes alike.
+    """
+    dataset = mail.dataset
+    spam = dataset.spam[members]
+    wanted = spam.astype(np.float32) if target is None else target.astype(np.float32)
+    weight = importance(spam, dataset.sources[members], even_classes=even_classes)
+    tokens = [tokenizer.assemble(mail.texts[row]) for row in members.tolist()]
+    if mail.variants:
+        tokens += [tokenizer.assemble(mail.variants[row]) for row in members.tolist()]
+        wanted = np.concatenate([wanted, wanted])
+        varied = np.where(spam, VARIANTS[True], VARIANTS[False])
+        weight = np.concatenate([weight, weight * varied])
+    return TokenRows(tokens, wanted, weight)
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderOptions:
+    """How a reader is made.
+
+    Attributes:
+        layers: which of the backbone's layers it begins with.
+        pieces: of its vocabulary.
+        limit: most tokens of a message.
+        schedule: of its training.
+    """
+
+    layers: tuple[int, ...] = (0, 2, 4)
+    pieces: int = 6_000
+    limit: int = 128
+    schedule: Schedule = field(default_factory=Schedule)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedReader:
+    """A reader as trained, in 32-bit floats.
+
+    Attributes:
+        tokenizer: of its input.
+        shape: of its network.
+        weights: by name.
+        curve: (step, loss of training, loss on held-out mail or NaN) at each look.
+        seconds: CPU seconds of the training.
+    """
+
+    tokenizer: Tokenizer
+    shape: Shape
+    weights: dict[str, NDArray[np.float32]]
+    curve: list[tuple[int, float, float]]
+    seconds: float
+
+
+def train_reader(
+    rows: TokenRows,
+    tokenizer: Tokenizer,
+    backbone: Backbone,
+    options: ReaderOptions,
+    *,
+    held_out: TokenRows | None = None,
+    checkpoint: Path | None = None,
+    name: str = "reader",
+    progress: recipe.Progress = lambda stage, done, total: None,
+) -> TrainedReader:
+    """Train a reader from a backbone, or go on from a checkpoint.
+
+    Args:
+        rows: what to learn.
+        tokenizer: that made them.
+        backbone: where to begin.
+        options: how.
+        held_out: mail of corpora that are not trained on, to stop by.
+        checkpoint: file to go on from where it exists, and to keep up to date.
+        name: for the progress.
+        progress: told name, loss and rate in one, messages drawn, and how many there will be.
+
+    Raises:
+        InputError: the backbone or the checkpoint does not fit.
+    """
+    start = time.process_time()
+    shape, first = first_weights(
+        backbone,
+        pieces=tokenizer.pieces.pieces,
+        fields=len(FIELDS),
+        limit=tokenizer.limit,
+        layers=options.layers,
+        seed=options.schedule.seed,
+    )
+    training = Training(shape, first, rows, options.schedule, held_out)
+    save = None
+    if checkpoint is not None:
+        mark = mark_of(training)
+        if checkpoint.exists():
+            load_checkpoint(checkpoint, training, mark)
+        save = partial(save_checkpoint, checkpoint, mark=mark)
+
+    def tell(step: int, steps: int, loss: float, rate: float) -> None:
+        batch = options.schedule.batch
+        progress(f"{name}, loss {loss:.3f}, rate {rate:.1e}", step * batch, steps * batch)
+
+    state = training.run(progress=tell, save=save)
+    seconds = time.process_time() - start
+    return TrainedReader(tokenizer, shape, training.weights, list(state.curve), seconds)
+
+
+def teach(teacher: TrainedReader, rows: TokenRows, own: float = 0.3) -> TokenRows:
+    """Rows whose targets are what a teacher says, mixed with the labels.
+
+    Args:
+        teacher: with the same tokenizer as the rows.
+        rows: with labels as targets.
+        own: share of the label.
+    """
+    said = 1.0 / (1.0 + np.exp(-answer(teacher.weights, rows, teacher.shape)))
+    mixed = own * rows.target + (1 - own) * said
+    return replace(rows, target=mixed.astype(np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A reader as it ships.
+
+    Attributes:
+        graph: bytes of the ONNX file, in 8-bit integers.
+        whole: bytes of the graph in 32-bit floats.
+        record: what was measured, JSON values only.
+    """
+
+    graph: bytes
+    whole: bytes
+    record: dict[str, Any]
+
+
+# The exported graph and the network round differently; the largest difference of log-odds seen on
+# mail was 1e-5.
+EXPORT_TOLERANCE = 1e-3
+
+
+def compiled(reader: TrainedReader, probes: TokenRows) -> Compiled:
+    """Write a reader's graph, prove it on mail, and round it to 8 bits.
+
+    Args:
+        reader: as trained.
+        probes: real mail.
+
+    Raises:
+        ValueError: the graph does not compute what the network does.
+    """
+    graph = export(reader.weights, reader.shape)
+    small, quantized = quantize(graph)
+    whole, rounded = _serialised(graph), _serialised(small)
+    network = answer(reader.weights, probes, reader.shape)
+    exported, shipped = _answers(whole, probes), _answers(rounded, probes)
+    difference = float(np.abs(network - exported).max())
+    if not difference <= EXPORT_TOLERANCE:
+        raise ValueError(f"the exported graph differs from the network by {difference:.2g}")
+    record = {
+        "messages": len(probes),
+        "export_max_abs_error": difference,
+        "int8_max_abs_error": float(np.abs(network - shipped).max()),
+        "int8_mean_abs_error": float(np.abs(network - shipped).mean()),
+        "int8_other_side_of_half_percent": 100 * float(((network > 0) != (shipped > 0)).mean()),
+        "bytes_fp32": len(whole),
+        "bytes_int8": len(rounded),
+        "products_and_look_ups_rounded": len(quantized.nodes),
+    }
+    return Compiled(rounded, whole, record)
+
+
+def _serialised(graph: ir.Model) -> bytes:
+    data: bytes = ir.to_proto(graph).SerializeToString(deterministic=True)
+    return data
+
+
+def _answers(graph: bytes, rows: TokenRows) -> F64:
+    reader = Reader(graph)
+    return np.array([reader.read(tokens)[0] for tokens in rows.tokens])
+
+
+def stage_files(compiled_: Compiled, reader: TrainedReader, handover: Handover) -> dict[str, bytes]:
+    """Files of the second stage, by name."""
+    return {
+        READER_FILE: compiled_.graph,
+        TOKENIZER_FILE: reader.tokenizer.to_json(),
+        "reader-learning.svg": learning_picture(reader.curve).encode(),
+        **frontier_files(handover),
+    }
+
+
+def make_with_reader(
+    mail: Mail,
+    out: Path,
+    options: Options,
+    reader_options: ReaderOptions,
+    backbone: Backbone,
+    *,
+    held_out: Sequence[str] = (),
+    teacher: ReaderOptions | None = None,
+    budget: Budget | None = None,
+    checkpoint: Path | None = None,
+    progress: recipe.Progress = lambda stage, done, total: None,
+) -> tuple[Artifact, Handover]:
+    """Train both stages and write them as one artifact.
+
+    The reader is trained on a part of the mail and never again; the rest is for the cascade, to
+    which a reflex of that part answers. The reflex that ships has learnt from all of it.
+
+    Args:
+        mail: with variants.
+        out: where to put the model.
+        options: of the reflex.
+        reader_options: of the reader.
+        backbone: where the reader begins.
+        held_out: sources to hold out; none is a random part of the mail, and then training is not
+            stopped early: the part is too like the rest to tell.
+        teacher: also train this one first, and the reader on what it says.
+        budget: mean cost of an answer.
+        checkpoint: folder to keep checkpoints in.
+        progress: told of each training in turn.
+
+    Raises:
+        InputError: too little mail, or unknown sources.
+        ArtifactError: the model cannot be written.
+    """
+    dataset = mail.dataset
+    seen, held = _parts(dataset, options, held_out)
+    reflex = train(recipe.subset(dataset, seen), options, progress).reflex
+    first = np.array([reflex.log_odds(dataset.evidence(row)) for row in held.tolist()])
+    tokenizer = tokenizer_for(
+        [mail.texts[row] for row in seen.tolist()],
+        backbone.vocabulary,
+        pieces=reader_options.pieces,
+        limit=reader_options.limit,
+    )
+    rows = reader_rows(mail, seen, tokenizer)
+    unseen = reader_rows(replace(mail, variants=[]), held, tokenizer)
+    stop_by = unseen if held_out else None
+
+    def taught(rows: TokenRows, how: ReaderOptions, name: str) -> TrainedReader:
+        return train_reader(
+            rows,
+            tokenizer,
+            backbone,
+            how,
+            held_out=stop_by,
+            checkpoint=None if checkpoint is None else checkpoint / f"{name}.safetensors",
+            name=name,
+            progress=progress,
+        )
+
+    if teacher is not None:
+        rows = teach(taught(rows, teacher, "teacher"), rows)
+    reader = taught(rows, reader_options, "reader")
+    small = compiled(reader, unseen)
+    held_answers = _held_answers(small.graph, unseen, first, mail.gathered)
+    handover = hand_over(held_answers, budget or Budget.parse(DEFAULT_BUDGET))
+    artifact = recipe.make(
+        mail.gathered,
+        out,
+        options,
+        second=SecondStage(
+            files=stage_files(small, reader, handover),
+            cascade=handover.cascade.to_json(),
+            record=reader_record(reader, reader_options, small),
+        ),
+        progress=progress,
+    )[0]
+    return artifact, handover
+
+
+def reader_record(reader: TrainedReader, options: ReaderOptions, small: Compiled) -> dict[str, Any]:
+    """How a reader was trained and what became of it, JSON values only."""
+    schedule = asdict(options.schedule)
+    return {
+        "backbone_layers": list(options.layers),
+        "pieces": len(reader.tokenizer.pieces.pieces),
+        "limit": reader.tokenizer.limit,
+        "schedule": schedule,
+        "cpu_seconds": round(reader.seconds, 1),
+        "curve": [
+            [step, loss, None if unseen != unseen else unseen]
+            for step, loss, unseen in reader.curve
+        ],
+        "compiled": small.record,
+    }
+
+
+def _parts(dataset: Dataset, options: Options, held_out: Sequence[str]) -> tuple[I64, I64]:
+    """Rows to train on and rows to hold out."""
+    unknown = [name for name in held_out if name not in dataset.names]
+    if unknown:
+        raise InputError(f"--held-out {unknown[0]}: the corpora are {', '.join(dataset.names)}.")
+    if held_out:
+        indices = [dataset.names.index(name) for name in held_out]
+        held = np.isin(dataset.sources, indices)
+    else:
+        random = np.random.default_rng(options.seed)
+        held = np.zeros(len(dataset), dtype=bool)
+        for label in (False, True):
+            members = random.permutation(np.flatnonzero(dataset.spam == label))
+            held[members[: max(2, round(options.held_out * len(members)))]] = True
+    for part, name in ((held, "held out"), (~held, "left to learn from")):
+        if dataset.spam[part].all() or not dataset.spam[part].any():
+            raise InputError(f"the mail {name} is of one class; both are needed.")
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def _held_answers(graph: bytes, rows: TokenRows, first: F64, gathered: Gathered) -> HeldOut:
+    """What both stages say of held-out mail, and how long it took."""
+    reader = Reader(graph)
+    second, seconds = np.zeros(len(rows)), np.zeros(len(rows))
+    for index, tokens in enumerate(rows.tokens):
+        start = time.perf_counter()
+        second[index] = reader.read(tokens)[0]
+        seconds[index] = time.perf_counter() - start
+    return HeldOut(
+        reflex=first,
+        reader=second,
+        spam=rows.target > 0.5,
+        weights=np.ones(len(rows)),
+        reflex_seconds=gathered.seconds / max(1, len(gathered.dataset)),
+        reader_seconds=seconds,
+    )

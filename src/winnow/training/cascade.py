@@ -1,0 +1,168 @@
+"""Both stages' answers for held-out mail, and what they cost -> when the reflex hands over.
+
+Which messages are handed over is a band of the reflex's log-odds. For every band its mean cost and
+its errors on held-out mail are known exactly, so that the best band for a budget is looked up, not
+searched for; the best of each cost are the frontier.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from winnow.runtime import Cascade
+from winnow.training.combiner import PRIOR, logistic
+
+F64 = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+EVERYTHING = 1e6  # a band that wide hands over every message
+JUNK_LOG_ODDS = 2.1972  # 0.90
+_EDGES = 60  # candidates for each bound of the band
+# Junked ham is looked for by nobody, flagged ham is looked at: it counts as so many errors more.
+JUNKED_HAM = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Answers of both stages for mail that neither has seen.
+
+    Attributes:
+        reflex: (n,) log-odds.
+        reader: (n,) log-odds.
+        spam: (n,) labels.
+        weights: (n,) how much each message counts, mean 1.
+        reflex_seconds: mean time of the first stage, parsing and features among it.
+        reader_seconds: (n,) time of the second.
+    """
+
+    reflex: F64
+    reader: F64
+    spam: Flags
+    weights: F64
+    reflex_seconds: float
+    reader_seconds: F64
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One band and what it does.
+
+    Attributes:
+        low, high: the band.
+        handed_over_percent: of the messages.
+        seconds: mean of an answer, both stages.
+        errors_percent: messages on the wrong side of 0.50.
+        junked_ham_percent: of the ham, given 0.90 or more.
+        loss: mean logistic loss, in nats.
+    """
+
+    low: float
+    high: float
+    handed_over_percent: float
+    seconds: float
+    errors_percent: float
+    junked_ham_percent: float
+    loss: float
+
+
+def combine_stages(
+    held: HeldOut, *, before: Cascade | None = None, least_reflex: float = 0.1
+) -> Cascade:
+    """Fit how both answers become one, with everything handed over.
+
+    Args:
+        held: answers for mail that neither stage has seen.
+        before: what to stay close to where there is little mail; None is the plain sum.
+        least_reflex: gain of the reflex that is kept at least, so that corrections are heard.
+    """
+    scores = np.stack([held.reflex, held.reader], axis=1)
+    target = held.spam.astype(np.float64)
+    near = np.array([1.0, 1.0] if before is None else [before.reflex, before.reader])
+    gains, intercept = logistic(scores, target, held.weights, near, prior=PRIOR)
+    if gains[1] < 0:
+        gains, intercept = np.array([1.0, 0.0]), 0.0
+    if gains[0] < least_reflex:
+        rest, intercept = logistic(
+            scores[:, 1:], target, held.weights, near[1:], offset=least_reflex * held.reflex
+        )
+        gains = np.array([least_reflex, max(0.0, float(rest[0]))])
+    return Cascade(float(gains[0]), float(gains[1]), intercept, -EVERYTHING, EVERYTHING)
+
+
+def frontier(held: HeldOut, cascade: Cascade) -> list[Point]:
+    """The bands that nothing cheaper beats, from the cheapest (none handed over) on."""
+    points = _bands(held, cascade)
+    best: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.seconds, _badness(p, held))):
+        if not best or _badness(point, held) < _badness(best[-1], held):
+            best.append(point)
+    return best
+
+
+def within(points: list[Point], seconds: float) -> Point:
+    """The best band whose mean cost is within a budget; the cheapest where none is."""
+    affordable = [point for point in points if point.seconds <= seconds]
+    return affordable[-1] if affordable else points[0]
+
+
+def with_band(cascade: Cascade, point: Point) -> Cascade:
+    """The cascade with the band of a point."""
+    return replace(cascade, low=point.low, high=point.high)
+
+
+def _badness(point: Point, held: HeldOut) -> tuple[float, float]:
+    """Errors, junked ham more than once; of equal ones the better calibrated."""
+    ham = float((held.weights * ~held.spam).sum() / held.weights.sum())
+    junked = JUNKED_HAM * ham * point.junked_ham_percent
+    return round(point.errors_percent + junked, 6), point.loss
+
+
+def _bands(held: HeldOut, cascade: Cascade) -> list[Point]:
+    order = np.argsort(held.reflex, kind="stable")
+    first = held.reflex[order]
+    both = cascade.intercept + cascade.reflex * first + cascade.reader * held.reader[order]
+    spam, weights = held.spam[order], held.weights[order]
+    alone, together = _sums(first, spam, weights), _sums(both, spam, weights)
+    costs = np.concatenate([[0.0], np.cumsum(held.reader_seconds[order] * weights)])
+    counts = np.concatenate([[0.0], np.cumsum(weights)])
+    edges = np.unique(np.linspace(0, len(first), _EDGES + 1).astype(int))
+    total, ham = counts[-1], float(weights[~spam].sum())
+    points = []
+    for start in edges.tolist():
+        for end in edges[edges >= start].tolist():
+            if start == end and start:
+                continue
+            sums = alone[-1] - (alone[end] - alone[start]) + together[end] - together[start]
+            points.append(
+                Point(
+                    low=_edge(first, start),
+                    high=_edge(first, end),
+                    handed_over_percent=100 * (counts[end] - counts[start]) / total,
+                    seconds=held.reflex_seconds + (costs[end] - costs[start]) / total,
+                    errors_percent=100 * float(sums[0]) / total,
+                    junked_ham_percent=100 * float(sums[1]) / max(ham, 1e-9),
+                    loss=float(sums[2]) / total,
+                )
+            )
+    return points
+
+
+def _sums(log_odds: F64, spam: Flags, weights: F64) -> F64:
+    """Running sums of errors, junked ham and loss, (n + 1, 3)."""
+    wrong = (log_odds >= 0) != spam
+    junked = (log_odds >= JUNK_LOG_ODDS) & ~spam
+    loss = np.logaddexp(0.0, np.where(spam, -log_odds, log_odds))
+    each = np.stack([wrong, junked, loss], axis=1) * weights[:, None]
+    return np.concatenate([np.zeros((1, 3)), np.cumsum(each, axis=0)])
+
+
+def _edge(sorted_log_odds: F64, index: int) -> float:
+    """A bound between the messages before a place and those from it on."""
+    if index == 0:
+        return -EVERYTHING
+    if index == len(sorted_log_odds):
+        return EVERYTHING
+    return float((sorted_log_odds[index - 1] + sorted_log_odds[index]) / 2)
