@@ -2,14 +2,19 @@
 # everything is installed into .venv, no root, no compiler. Another Python: make demo PYTHON=python3.12
 
 PYTHON ?= python3
+comma := ,
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST := $(BIN)/python -m pytest
 
+# What developers need beside Winnow. Training a reader needs more: make test EXTRAS=dev,train
+EXTRAS ?= dev
+
 # A stamp is newer than pyproject.toml when what that file asks for is installed.
 RUN := $(VENV)/.run-stamp
-DEV := $(VENV)/.dev-stamp
+DEV := $(VENV)/.$(subst $(comma),-,$(EXTRAS))-stamp
+TRAIN := $(VENV)/.train-stamp
 
 OFFLINE = { echo "make: the packages could not be installed. Without a network, point pip at a" \
   "folder of wheels (PIP_FIND_LINKS=DIR PIP_NO_INDEX=1 make ...)." >&2; exit 1; }
@@ -34,7 +39,12 @@ $(RUN): pyproject.toml | $(VENV)/bin/python
 
 $(DEV): pyproject.toml | $(VENV)/bin/python
 	@echo "Installing Winnow and its developers' tools into $(VENV) ..."
-	@$(PIP) install --editable '.[dev]' || $(OFFLINE)
+	@$(PIP) install --editable '.[$(EXTRAS)]' || $(OFFLINE)
+	@touch $@ $(RUN)
+
+$(TRAIN): pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Winnow and what trains a reader into $(VENV) ..."
+	@$(PIP) install --editable '.[train]' || $(OFFLINE)
 	@touch $@ $(RUN)
 
 demo: $(RUN)  ## start a server, send it the messages of examples/, show its answers
@@ -64,7 +74,7 @@ docs: $(DEV)  ## write the reference pages that are made from the program
 bench: $(DEV)  ## measure what the README claims, with the peers that are installed
 	$(BIN)/python -m bench
 
-model: $(RUN)  ## train the shipped model again from ../shared/corpora, and write its card
+model: $(TRAIN)  ## train the shipped model again from ../shared/corpora, and write its card
 	$(BIN)/python scripts/make_model.py
 
 clean:  ## remove the environment and everything that was made

@@ -173,11 +173,13 @@ class SecondStage:
         files: by name.
         cascade: when it is asked, JSON values only.
         record: how it was trained, JSON values only.
+        history: what was done to its weights, oldest first, JSON values only.
     """
 
     files: Mapping[str, bytes]
     cascade: Mapping[str, float]
     record: Mapping[str, Any]
+    history: Sequence[Mapping[str, Any]] = ()
 
 
 def make(
@@ -234,6 +236,7 @@ def make(
         version=__version__,
         files=second.files if second is not None else None,
         stages=("reflex",) if second is None else ("reflex", "reader"),
+        history=() if second is None else second.history,
     )
     return artifact, trained, record
 
@@ -284,9 +287,8 @@ def figures_of(
     dataset: Dataset, trained: Trained, *, corpus: str, protocol: str, view: str
 ) -> dict[str, Any]:
     """Figures of the mail that calibration was measured on."""
-    answers = _probabilities(trained.log_odds)
-    rows = trained.members.tolist()
-    return _evaluated(dataset, rows, answers, corpus=corpus, protocol=protocol, view=view).figures
+    rows, found = trained.members.tolist(), trained.log_odds
+    return evaluated(dataset, rows, found, corpus=corpus, protocol=protocol, view=view).figures
 
 
 def _probabilities(log_odds: Iterable[float]) -> Any:
@@ -475,10 +477,10 @@ def judge_left_out(
             raise InputError("leaving out one source at a time needs three corpora or more.")
         combiner = combine(dataset, join(others), options)
         results.append(
-            _evaluated(
+            evaluated(
                 dataset,
                 own.members.tolist(),
-                _probabilities(own.log_odds(combiner)),
+                own.log_odds(combiner),
                 corpus=dataset.names[left],
                 protocol="leave-one-out",
                 view=options.view,
@@ -567,7 +569,21 @@ def _judge(
     view: str,
 ) -> Evaluated:
     rows = list(members)
-    answers = _probabilities(reflex.log_odds(dataset.evidence(row)) for row in rows)
+    answers = (reflex.log_odds(dataset.evidence(row)) for row in rows)
+    return evaluated(dataset, rows, answers, corpus=corpus, protocol=protocol, view=view)
+
+
+def evaluated(
+    dataset: Dataset,
+    rows: list[int],
+    log_odds: Iterable[float],
+    *,
+    corpus: str,
+    protocol: str,
+    view: str,
+) -> Evaluated:
+    """Figures of the log-odds, (n,), that were given to n rows."""
+    answers = _probabilities(log_odds)
     return _evaluated(dataset, rows, answers, corpus=corpus, protocol=protocol, view=view)
 
 

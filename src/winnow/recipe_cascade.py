@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -61,18 +61,33 @@ class Handover:
     budget: Budget
 
 
-def hand_over(held: HeldOut, budget: Budget, *, before: Cascade | None = None) -> Handover:
+def hand_over(
+    held: HeldOut,
+    budget: Budget,
+    *,
+    before: Cascade | None = None,
+    shrink: Callable[[Cascade], Cascade] = lambda cascade: cascade,
+) -> Handover:
     """Fit when the reflex hands over, so that the mean cost is within a budget.
 
     Args:
         held: both stages' answers for mail that they have not seen.
         budget: mean cost of an answer.
         before: gains to stay close to.
+        shrink: what to do with the gains before the band is chosen.
     """
-    combined = combine_stages(held, before=before)
+    combined = shrink(combine_stages(held, before=before))
     points = frontier(held, combined)
     chosen = within(points, budget.as_cpu_seconds(this_processor()).value)
     return Handover(with_band(combined, chosen), points, chosen, budget)
+
+
+def shown_points(handover: Handover, most: int = 16) -> list[Point]:
+    """Points of the frontier for a table: evenly picked, the chosen one among them."""
+    points = handover.points
+    picked = set(np.linspace(0, len(points) - 1, min(most, len(points))).astype(int).tolist())
+    picked.add(points.index(handover.chosen))
+    return [points[index] for index in sorted(picked)]
 
 
 def frontier_files(handover: Handover) -> dict[str, bytes]:
@@ -81,7 +96,7 @@ def frontier_files(handover: Handover) -> dict[str, bytes]:
     rows = [
         asdict(point)
         | {"joules": power.energy(CpuSeconds(point.seconds)).value, "joules_quality": power.quality}
-        for point in handover.points
+        for point in shown_points(handover)
     ]
     table = {"budget": handover.budget.text, "chosen": asdict(handover.chosen), "points": rows}
     return {

@@ -22,7 +22,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from winnow import recipe
+from winnow import __version__, recipe
 from winnow.accounting import Budget
 from winnow.answering import READER_FILE, TOKENIZER_FILE
 from winnow.artifact import Artifact
@@ -31,17 +31,17 @@ from winnow.corpus import Corpus, Example
 from winnow.corpus.evasion import EVASIONS, evade
 from winnow.errors import InputError
 from winnow.features import Reading, Tokenizer, read_content
-from winnow.features.pieces import kept_pieces
+from winnow.features.pieces import REQUIRED, kept_pieces
 from winnow.features.tokens import texts_of
 from winnow.mail import parse
 from winnow.message import Message
 from winnow.model.backbone import Backbone, first_weights
 from winnow.model.export import export
 from winnow.model.network import Shape
-from winnow.recipe import Gathered, SecondStage
+from winnow.recipe import Evaluated, Gathered, SecondStage
 from winnow.recipe_cascade import DEFAULT_BUDGET, Handover, frontier_files, hand_over
-from winnow.runtime import Reader
-from winnow.tokens import FIELDS
+from winnow.runtime import Reader, Reflex
+from winnow.tokens import FIELDS, TEXT, Tokens
 from winnow.training.balance import importance
 from winnow.training.cascade import HeldOut
 from winnow.training.checkpoint import load_checkpoint, mark_of, save_checkpoint
@@ -325,6 +325,8 @@ def compiled(reader: TrainedReader, probes: TokenRows) -> Compiled:
         "bytes_fp32": len(whole),
         "bytes_int8": len(rounded),
         "products_and_look_ups_rounded": len(quantized.nodes),
+        "nodes_fp32": len(graph.graph),
+        "nodes_int8": len(small.graph),
     }
     return Compiled(rounded, whole, record)
 
@@ -337,6 +339,12 @@ def _serialised(graph: ir.Model) -> bytes:
 def _answers(graph: bytes, rows: TokenRows) -> F64:
     reader = Reader(graph)
     return np.array([reader.read(tokens)[0] for tokens in rows.tokens])
+
+
+def probe_of(length: int) -> Tokens:
+    """An input of so many tokens, to time a reader with."""
+    ids = np.arange(length, dtype=np.int64) % len(REQUIRED)
+    return Tokens(ids, np.full(length, TEXT, dtype=np.int64))
 
 
 def stage_files(compiled_: Compiled, reader: TrainedReader, handover: Handover) -> dict[str, bytes]:
@@ -384,10 +392,122 @@ def make_with_reader(
         InputError: too little mail, or unknown sources.
         ArtifactError: the model cannot be written.
     """
+    seen, held = _parts(mail.dataset, options, held_out)
+    both = _both_stages(
+        mail,
+        seen,
+        held,
+        options,
+        reader_options,
+        backbone,
+        stop=bool(held_out),
+        teacher=teacher,
+        budget=budget or Budget.parse(DEFAULT_BUDGET),
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    artifact = recipe.make(
+        mail.gathered,
+        out,
+        options,
+        second=SecondStage(
+            files=stage_files(both.compiled, both.reader, both.handover),
+            cascade=both.handover.cascade.to_json(),
+            record=reader_record(both.reader, reader_options, both.compiled),
+            history=reader_history(both.compiled),
+        ),
+        progress=progress,
+    )[0]
+    return artifact, both.handover
+
+
+def split(
+    mail: Mail,
+    options: Options,
+    reader_options: ReaderOptions,
+    backbone: Backbone,
+    *,
+    corpus: str,
+    part: float = 0.7,
+    progress: recipe.Progress = lambda stage, done, total: None,
+) -> tuple[Evaluated, Evaluated]:
+    """Train both stages on a random part of a corpus and answer the rest, as `recipe.split` does.
+
+    Of the part that is learnt, some is held out from the reader for the cascade.
+
+    Args:
+        mail: the corpus, with variants.
+        options: of the reflex; its seed chooses the part.
+        reader_options: of the reader.
+        backbone: where the reader begins.
+        corpus: name for the figures.
+        part: how much of it is learnt.
+        progress: told of each training in turn.
+
+    Returns:
+        The answers of the reflex alone, and of both stages with every message handed over.
+
+    Raises:
+        InputError: too little mail.
+    """
     dataset = mail.dataset
-    seen, held = _parts(dataset, options, held_out)
+    order = np.random.default_rng(options.seed).permutation(len(dataset))
+    cut = int(part * len(dataset))
+    learnt, tested = order[:cut], order[cut:]
+    inner = max(4, round(INNER_HELD_OUT * cut))
+    both = _both_stages(
+        mail,
+        learnt[inner:],
+        learnt[:inner],
+        options,
+        reader_options,
+        backbone,
+        budget=Budget.parse(DEFAULT_BUDGET),
+        progress=progress,
+    )
+    reflex = train(recipe.subset(dataset, learnt), options, progress).reflex
+    first = _reflex_log_odds(reflex, dataset, tested)
+    rows = reader_rows(replace(mail, variants=[]), tested, both.reader.tokenizer)
+    second = _answers(both.compiled.graph, rows)
+    combined = [both.handover.cascade.log_odds(a, b) for a, b in zip(first, second, strict=True)]
+
+    def judged(log_odds: Iterable[float]) -> Evaluated:
+        return recipe.evaluated(
+            dataset, tested.tolist(), log_odds, corpus=corpus, protocol="split", view=options.view
+        )
+
+    return judged(first), judged(combined)
+
+
+INNER_HELD_OUT = 0.15  # of what is learnt, for the cascade
+
+
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """A reader and when it is asked."""
+
+    reader: TrainedReader
+    compiled: Compiled
+    handover: Handover
+
+
+def _both_stages(
+    mail: Mail,
+    seen: I64,
+    held: I64,
+    options: Options,
+    reader_options: ReaderOptions,
+    backbone: Backbone,
+    *,
+    budget: Budget,
+    stop: bool = False,
+    teacher: ReaderOptions | None = None,
+    checkpoint: Path | None = None,
+    progress: recipe.Progress,
+) -> _Both:
+    """Train both stages on some rows and fit the cascade on others."""
+    dataset = mail.dataset
     reflex = train(recipe.subset(dataset, seen), options, progress).reflex
-    first = np.array([reflex.log_odds(dataset.evidence(row)) for row in held.tolist()])
     tokenizer = tokenizer_for(
         [mail.texts[row] for row in seen.tolist()],
         backbone.vocabulary,
@@ -396,7 +516,6 @@ def make_with_reader(
     )
     rows = reader_rows(mail, seen, tokenizer)
     unseen = reader_rows(replace(mail, variants=[]), held, tokenizer)
-    stop_by = unseen if held_out else None
 
     def taught(rows: TokenRows, how: ReaderOptions, name: str) -> TrainedReader:
         return train_reader(
@@ -404,7 +523,7 @@ def make_with_reader(
             tokenizer,
             backbone,
             how,
-            held_out=stop_by,
+            held_out=unseen if stop else None,
             checkpoint=None if checkpoint is None else checkpoint / f"{name}.safetensors",
             name=name,
             progress=progress,
@@ -414,20 +533,13 @@ def make_with_reader(
         rows = teach(taught(rows, teacher, "teacher"), rows)
     reader = taught(rows, reader_options, "reader")
     small = compiled(reader, unseen)
+    first = _reflex_log_odds(reflex, dataset, held)
     held_answers = _held_answers(small.graph, unseen, first, mail.gathered)
-    handover = hand_over(held_answers, budget or Budget.parse(DEFAULT_BUDGET))
-    artifact = recipe.make(
-        mail.gathered,
-        out,
-        options,
-        second=SecondStage(
-            files=stage_files(small, reader, handover),
-            cascade=handover.cascade.to_json(),
-            record=reader_record(reader, reader_options, small),
-        ),
-        progress=progress,
-    )[0]
-    return artifact, handover
+    return _Both(reader, small, hand_over(held_answers, budget))
+
+
+def _reflex_log_odds(reflex: Reflex, dataset: Dataset, members: I64) -> F64:
+    return np.array([reflex.log_odds(dataset.evidence(row)) for row in members.tolist()])
 
 
 def reader_record(reader: TrainedReader, options: ReaderOptions, small: Compiled) -> dict[str, Any]:
@@ -445,6 +557,27 @@ def reader_record(reader: TrainedReader, options: ReaderOptions, small: Compiled
         ],
         "compiled": small.record,
     }
+
+
+def reader_history(small: Compiled) -> list[dict[str, Any]]:
+    """What was done to a reader's weights, as the artifact's history has it."""
+    record = small.record
+    return [
+        {
+            "step": "train reader",
+            "version": __version__,
+            "bytes": record["bytes_fp32"],
+            "nodes": record["nodes_fp32"],
+            "max_abs_error": record["export_max_abs_error"],
+        },
+        {
+            "step": "quantize reader",
+            "version": __version__,
+            "bytes": record["bytes_int8"],
+            "nodes": record["nodes_int8"],
+            "max_abs_error": record["int8_max_abs_error"],
+        },
+    ]
 
 
 def _parts(dataset: Dataset, options: Options, held_out: Sequence[str]) -> tuple[I64, I64]:

@@ -18,7 +18,8 @@ GAINS = dict(zip(EXPERTS, (0.5, 0.25, 0.125, 0.0), strict=True))
 
 def _reflex() -> Reflex:
     random = np.random.default_rng(0)
-    weights = [random.normal(size=n).astype(np.float32) for n in (16, 8, 4, 8)]
+    weights = [random.normal(size=n).astype(np.float32) for n in (16, 8, 8, 8)]
+    weights[0][3:9] = 0  # never met, so not stored
     return Reflex(weights, (0.5, -1.0, 0.25, 2.0), Combiner((0.5, 0.25, 0.125, 0.0), -0.75))
 
 
@@ -51,11 +52,12 @@ def test_a_reflex_comes_back(artifact: Artifact) -> None:
 
 def test_a_model_without_a_stream_learns_one(artifact: Artifact) -> None:
     """The shipped model has no weights for raw bytes; it gets a blank vector to correct."""
-    tensors = {k: v for k, v in artifact.tensors.items() if k != "stream"}
+    tensors = {k: v for k, v in artifact.tensors.items() if not k.startswith("stream")}
     back = _load(replace(artifact, tensors=tensors))
     assert back.weights[3].shape == (1 << BITS[3],)
     assert not back.weights[3].any()
-    assert "stream" not in tensors_of(back)
+    assert not any(name.startswith("stream") for name in tensors_of(back))
+    assert len(tensors_of(_reflex())["words.values"]) == 10
 
 
 def test_other_features_are_refused(artifact: Artifact) -> None:
@@ -64,7 +66,7 @@ def test_other_features_are_refused(artifact: Artifact) -> None:
         _load(artifact, "g")
 
 
-@pytest.mark.parametrize("name", ["words", "stream", "biases"])
+@pytest.mark.parametrize("name", ["words.values", "stream.values", "biases"])
 @pytest.mark.parametrize("shape", [(5,), (3, 4), (0,), ()])
 def test_another_shape_is_refused(artifact: Artifact, name: str, shape: tuple[int, ...]) -> None:
     """Weights are a power of two in number, so that every hash has its place; else refused."""
@@ -73,11 +75,28 @@ def test_another_shape_is_refused(artifact: Artifact, name: str, shape: tuple[in
         _load(replace(artifact, tensors=tensors))
 
 
-def test_integers_are_no_weights(artifact: Artifact) -> None:
-    """A tensor of another kind is refused, not cast."""
-    tensors = artifact.tensors | {"words": np.zeros(16, dtype=np.int32)}
+@pytest.mark.parametrize("size", [0, 3, 16])
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_places_that_do_not_fit_are_refused(artifact: Artifact, size: int, kind: type) -> None:
+    """As many values as there are places for them, and a power of two places in all."""
+    tensors = artifact.tensors | {"words.there": np.zeros(size, dtype=kind)}
     with pytest.raises(ArtifactError, match="words"):
         _load(replace(artifact, tensors=tensors))
+
+
+@pytest.mark.parametrize("part", ["there", "values"])
+def test_half_of_an_expert_is_refused(artifact: Artifact, part: str) -> None:
+    """Places without values, or values without places, are no blank expert."""
+    tensors = {k: v for k, v in artifact.tensors.items() if k != f"words.{part}"}
+    with pytest.raises(ArtifactError, match="words"):
+        _load(replace(artifact, tensors=tensors))
+
+
+def test_integers_are_no_weights(artifact: Artifact) -> None:
+    """A tensor of another kind is refused, not cast."""
+    values = np.zeros(10, dtype=np.int32)
+    with pytest.raises(ArtifactError, match="words"):
+        _load(replace(artifact, tensors=artifact.tensors | {"words.values": values}))
 
 
 def test_missing_biases_are_refused(artifact: Artifact) -> None:

@@ -10,11 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from winnow.serving import metrics
 from winnow.serving.board import Board
 from winnow.serving.metrics import CELLS, Meters, exposition
-from winnow.verdict import Action, Learnt, Verdict
+from winnow.verdict import PASSED_OVER, Action, Learnt, Verdict, Why
 
 
-def _verdict(action: Action = Action.JUNK, stage: str = "reflex") -> Verdict:
-    return Verdict("id", "ab", 0.99, action, "default", stage, (), 0.3, "m@1", 10)
+def _verdict(action: Action = Action.JUNK, stage: str = "reflex", why: str = "") -> Verdict:
+    return Verdict("id", "ab", 0.99, action, "default", stage, (), 0.3, "m@1", 10, why)
 
 
 @pytest.fixture
@@ -92,6 +92,15 @@ def test_stages_to_come(board: Board):
     """Protects answers: a stage this server has not heard of is counted, not a KeyError."""
     Meters(board.rows[1]).answered("http", _verdict(stage="oracle"), 0.1)
     assert _read(board, "winnow_verdicts_total", action="junk", stage="other") == 1
+
+
+@pytest.mark.parametrize("why", list(Why))
+def test_a_reader_that_was_passed_over_is_counted(board: Board, why: Why):
+    """Protects an alert: a reader that is broken, fails or comes too late must be seen."""
+    Meters(board.rows[1]).answered("http", _verdict(why=str(why)), 0.1)
+    for passed in PASSED_OVER:
+        count = _read(board, "winnow_reader_passed_over_total", why=passed.name.lower())
+        assert count == (1 if passed == why else 0)
 
 
 def test_model_name_is_escaped(board: Board):

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from winnow.errors import ArtifactError
 
-SCHEMA = 1
+SCHEMA = 2  # 2: weights that are 0 are not stored
 KIND = "winnow-model"
 _MANIFEST = "manifest.json"
 _LARGEST_FILE_BYTES = 1 << 30

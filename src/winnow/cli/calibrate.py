@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         )
     out = console()
     shown = table("mean ms ", "mJ, estimated", "handed over %", "errors %", "ham junked %")
-    for point in handover.points:
+    for point in recipe_cascade.shown_points(handover):
         cells = recipe_cascade.as_row(point)
         chosen = point == handover.chosen
         shown.add_row(*cells, style="bold" if chosen else "")

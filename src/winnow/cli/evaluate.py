@@ -87,6 +87,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "learn, message by message in order (default: apply)",
     )
     parser.add_argument(
+        "--stage",
+        choices=("reflex", "reader"),
+        default="reflex",
+        help="split: what is trained; reader trains both stages, with the options of `winnow train "
+        "--stage reader` as they are by default, and gives figures of the reflex alone, too "
+        "(default: reflex)",
+    )
+    parser.add_argument(
         "--view",
         choices=("content", "stream", "both"),
         help="what is trained or learnt (default: both); apply uses the model's own",
@@ -163,6 +171,10 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.validation and protocol != "leave-one-out":
         raise InputError("--validation is for --protocol leave-one-out.")
+    if args.stage == "reader" and (protocol != "split" or args.report):
+        raise InputError("--stage reader is for --protocol split, and has no report.")
+    if args.stage == "reader" and args.seeds != 1:
+        raise InputError("--stage reader takes one --seed at a time.")
     if args.evasions and (protocol != "apply" or args.report):
         raise InputError("--evasions is for --protocol apply, and has no report.")
     if args.seeds < 1 or args.seed < 0 or (args.shuffle or 0) < 0:
@@ -252,6 +264,8 @@ def _split(
 ) -> tuple[list[_Run], str]:
     from winnow import recipe
 
+    if args.stage == "reader":
+        return _split_both(args, corpora, progress), ""
     runs = []
     for name, group in _groups(args, corpora):
         dataset = recipe.gather(group, progress=progress).dataset
@@ -265,6 +279,30 @@ def _split(
                 raise InputError(f"{name}: {error}") from error
             runs.append(_Run(name if args.seeds == 1 else f"{name}, seed {seed}", found))
     return runs, ""
+
+
+def _split_both(args: argparse.Namespace, corpora: list[Corpus], progress: Progress) -> list[_Run]:
+    from winnow.cli.train import reader_parts
+
+    recipe_reader, how, backbone = reader_parts()
+    runs = []
+    for name, group in _groups(args, corpora):
+        mail = recipe_reader.gather_texts(group, seed=args.seed, progress=progress)
+        for seed in range(args.seed, args.seed + args.seeds):
+            found = recipe_reader.split(
+                mail,
+                _options(args, seed),
+                how(len(mail.texts), seed),
+                backbone,
+                corpus=name,
+                progress=progress,
+            )
+            title = name if args.seeds == 1 else f"{name}, seed {seed}"
+            runs += [_Run(f"{title}, {part}", one) for part, one in zip(_PARTS, found, strict=True)]
+    return runs
+
+
+_PARTS = ("reflex", "both")
 
 
 def _leave_one_out(

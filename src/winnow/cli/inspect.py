@@ -69,6 +69,7 @@ def _print(out: Console, artifact: Artifact, usable: bool) -> None:
         "view": training["view"],
         "calibrated": f"on {training['calibrate']} mail",
         "combiner": _combiner(artifact.calibration["combiner"]),
+        **_reader(artifact),
         "seed": str(training["seed"]),
         "cost": _cost(training["cpu_seconds"]),
     }
@@ -83,11 +84,28 @@ def _print(out: Console, artifact: Artifact, usable: bool) -> None:
     out.print(held_out_text(artifact.calibration["held_out"]))
     out.print()
     print_table(out, _history(manifest["history"]))
+    if "frontier.json" in artifact.files:
+        _print_frontier(out, json.loads(artifact.files["frontier.json"]))
 
 
 def _combiner(combiner: dict[str, Any]) -> str:
     gains = [f"{gain:.2f} {name}" for name, gain in combiner["gains"].items() if gain]
     return f"{' + '.join(gains)} {combiner['intercept']:+.2f}"
+
+
+def _reader(artifact: Artifact) -> dict[str, str]:
+    """Facts of the second stage, where there is one."""
+    if "reader" not in artifact.manifest["stages"]:
+        return {}
+    made, cascade = artifact.manifest["training"]["reader"], artifact.calibration["cascade"]
+    layers, draws = len(made["backbone_layers"]), made["schedule"]["draws"]
+    return {
+        "reader": f"{layers} layers, {made['pieces']:,} pieces, {made['limit']} tokens at most; "
+        f"{draws:,} draws, {seconds(made['cpu_seconds'])} of the processor",
+        "cascade": f"{cascade['intercept']:+.2f} {cascade['reflex']:+.2f} reflex "
+        f"{cascade['reader']:+.2f} reader, where the reflex has more than {cascade['low']:.2f} and "
+        f"less than {cascade['high']:.2f}",
+    }
 
 
 def _cost(cpu_seconds: dict[str, float]) -> str:
@@ -99,6 +117,23 @@ def _files(files: dict[str, dict[str, Any]]) -> Table:
     for name, entry in files.items():
         shown.add_row(printable(name, 40), f"{entry['bytes']:,}", printable(entry["sha256"], 25))
     return shown
+
+
+def _print_frontier(out: Console, found: dict[str, Any]) -> None:
+    """Print what each budget for the reader buys."""
+    shown = table("budget buys: ms ", "handed over %", "errors %", "ham junked %")
+    for point in found["points"]:
+        style = "bold" if point["low"] == found["chosen"]["low"] else ""
+        style = style if point["high"] == found["chosen"]["high"] else ""
+        shown.add_row(
+            f"{1e3 * point['seconds']:.3f}",
+            f"{point['handed_over_percent']:.1f}",
+            f"{point['errors_percent']:.2f}",
+            f"{point['junked_ham_percent']:.2f}",
+            style=style,
+        )
+    out.print()
+    print_table(out, shown)
 
 
 def _history(steps: list[dict[str, Any]]) -> Table:

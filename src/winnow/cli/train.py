@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
     from winnow.artifact import Artifact
     from winnow.corpus import Corpus
+    from winnow.model.backbone import Backbone
     from winnow.recipe import Gathered
     from winnow.recipe_cascade import Handover
+    from winnow.recipe_reader import ReaderOptions
     from winnow.store import Store
     from winnow.training.train import Options
 
@@ -186,29 +189,20 @@ def _run_reader(args: argparse.Namespace, corpora: list[Corpus], options: Option
         raise InputError("--corrections: train the reflex with them; the reader learns from mail.")
     budget = Budget.parse(args.budget)
     layers, teacher = _layers("--layers", args.layers), _layers("--teacher", args.teacher or "0")
-    try:
-        from winnow import recipe_reader
-        from winnow.features.tokens import LONGEST, SHORTEST
-        from winnow.model.backbone import read_backbone
-        from winnow.model.minilm import fetch_minilm
-        from winnow.training.reader import Schedule
-    except ImportError as error:
-        raise InputError(
-            f"training a reader needs {error.name}, which is not installed; install the extra "
-            "with `pip install 'winnow-mail[train]'`."
-        ) from error
+    recipe_reader, default, read = _reader_modules()
+    from winnow.features.tokens import LONGEST, SHORTEST
+
     if not SHORTEST <= args.tokens <= LONGEST:
         raise InputError(f"--tokens: {SHORTEST} to {LONGEST}.")
     if args.pieces < 1_000 or (args.draws is not None and args.draws < 1):
         raise InputError("--pieces begins at 1000, --draws at 1.")
     start = time.monotonic()
-    minilm = args.backbone == "minilm"
-    backbone = read_backbone(fetch_minilm() if minilm else Path(args.backbone))
+    backbone = read(args.backbone)
     with progress_bar() as progress:
         mail = recipe_reader.gather_texts(corpora, seed=args.seed, progress=progress)
-        draws = args.draws or 2 * len(mail.texts)
-        schedule = Schedule(draws=draws, seed=args.seed)
-        how = recipe_reader.ReaderOptions(layers, args.pieces, args.tokens, schedule)
+        how = default(len(mail.texts), args.seed)
+        schedule = replace(how.schedule, draws=args.draws or how.schedule.draws)
+        how = replace(how, layers=layers, pieces=args.pieces, limit=args.tokens, schedule=schedule)
         artifact, handover = recipe_reader.make_with_reader(
             mail,
             args.out,
@@ -224,6 +218,39 @@ def _run_reader(args: argparse.Namespace, corpora: list[Corpus], options: Option
     _print(artifact, mail.gathered, artifact.manifest["training"], time.monotonic() - start)
     console().print(handover_text(handover), soft_wrap=True)
     return 0
+
+
+def reader_parts() -> tuple[Any, Callable[[int, int], ReaderOptions], Backbone]:
+    """Return what trains readers, how they are trained by default, and where they begin.
+
+    The second is asked with the number of messages and the seed.
+
+    Raises:
+        InputError: the extra is not installed, or the backbone cannot be fetched.
+    """
+    recipe_reader, default, read = _reader_modules()
+    return recipe_reader, default, read(_READER_DEFAULTS["backbone"])
+
+
+def _reader_modules() -> tuple[Any, Callable[[int, int], ReaderOptions], Callable[[str], Backbone]]:
+    try:
+        from winnow import recipe_reader
+        from winnow.model.backbone import read_backbone
+        from winnow.model.minilm import fetch_minilm
+        from winnow.training.reader import Schedule
+    except ImportError as error:
+        raise InputError(
+            f"training a reader needs {error.name}, which is not installed; install the extra "
+            "with `pip install 'winnow-mail[train]'`."
+        ) from error
+
+    def default(messages: int, seed: int) -> ReaderOptions:
+        return recipe_reader.ReaderOptions(schedule=Schedule(draws=2 * messages, seed=seed))
+
+    def read(name: str) -> Backbone:
+        return read_backbone(fetch_minilm() if name == "minilm" else Path(name))
+
+    return recipe_reader, default, read
 
 
 def _layers(option: str, text: str) -> tuple[int, ...]:

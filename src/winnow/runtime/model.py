@@ -52,18 +52,32 @@ def cascade_of(artifact: Artifact) -> Cascade:
 
 
 def tensors_of(reflex: Reflex) -> dict[str, NDArray[Any]]:
-    """Return the weights to store: half precision, which no measured figure notices."""
+    """Return the weights to store: half precision, which no measured figure notices.
+
+    Of an expert's weights most are 0, where no word of the training mail falls or a single source
+    has it: a bit for each says whether it is there, and only those that are there are kept.
+    """
     tensors: dict[str, NDArray[Any]] = {"biases": np.array(reflex.biases, dtype=np.float32)}
     for name, weights in zip(EXPERTS, reflex.weights, strict=True):
-        if weights.any():
-            tensors[name] = weights.astype(np.float16)
+        kept = weights.astype(np.float16)
+        if kept.any():
+            tensors[f"{name}.there"] = np.packbits(kept != 0)
+            tensors[f"{name}.values"] = kept[kept != 0]
     return tensors
 
 
 def _weights(artifact: Artifact, name: str) -> NDArray[np.float32]:
-    if name not in artifact.tensors:  # not of the model's view: learnt where it is used
+    there, values = (artifact.tensors.get(f"{name}.{part}") for part in ("there", "values"))
+    if there is None and values is None:  # not of the model's view: learnt where it is used
         return np.zeros(1 << BITS[EXPERTS.index(name)], dtype=np.float32)
-    return _vector(artifact, name, [1 << bits for bits in range(1, LARGEST_BITS + 1)])
+    sizes = [1 << bits for bits in range(3, LARGEST_BITS + 1)]
+    fits = there is not None and there.dtype == np.uint8 and there.ndim == 1
+    if not fits or there is None or 8 * len(there) not in sizes:
+        raise ArtifactError(f"{artifact.path}: weights {name!r} are missing or of another shape.")
+    present = np.unpackbits(there).astype(bool)
+    weights = np.zeros(len(present), dtype=np.float32)
+    weights[present] = _vector(artifact, f"{name}.values", [int(present.sum())])
+    return weights
 
 
 def _vector(artifact: Artifact, name: str, lengths: list[int]) -> NDArray[np.float32]:

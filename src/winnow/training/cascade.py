@@ -23,6 +23,10 @@ JUNK_LOG_ODDS = 2.1972  # 0.90
 _EDGES = 60  # candidates for each bound of the band
 # Junked ham is looked for by nobody, flagged ham is looked at: it counts as so many errors more.
 JUNKED_HAM = 4.0
+# Humility: of a source that no stage has seen at most this part of the ham may be junked, if it
+# holds enough ham to tell.
+HAM_LOST = 0.004
+SMALLEST_SOURCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,29 @@ def combine_stages(
         )
         gains = np.array([least_reflex, max(0.0, float(rest[0]))])
     return Cascade(float(gains[0]), float(gains[1]), intercept, -EVERYTHING, EVERYTHING)
+
+
+def humble(cascade: Cascade, held: HeldOut, sources: NDArray[np.int64]) -> Cascade:
+    """Scale a cascade down until of no source more than HAM_LOST of the ham gets 0.90.
+
+    Args:
+        cascade: fitted on the same mail.
+        held: answers for mail of sources that neither stage has seen.
+        sources: (n,) of the messages.
+    """
+    both = cascade.intercept + cascade.reflex * held.reflex + cascade.reader * held.reader
+    highest = 0.0
+    for source in np.unique(sources):
+        ham = np.sort(both[(sources == source) & ~held.spam])
+        if len(ham) >= SMALLEST_SOURCE:
+            highest = max(highest, float(ham[-1 - int(HAM_LOST * len(ham))]))
+    factor = min(1.0, (JUNK_LOG_ODDS - 1e-3) / highest) if highest > 0 else 1.0
+    return replace(
+        cascade,
+        reflex=factor * cascade.reflex,
+        reader=factor * cascade.reader,
+        intercept=factor * cascade.intercept,
+    )
 
 
 def frontier(held: HeldOut, cascade: Cascade) -> list[Point]:

@@ -46,6 +46,8 @@ def save_checkpoint(path: Path, state: State, mark: str) -> None:
     arrays = {f"weights.{name}": np.asarray(value) for name, value in state.weights.items()}
     for index, leaf in enumerate(jax.tree.leaves(state.memory)):
         arrays[f"memory.{index}"] = np.asarray(leaf)
+    if state.mean is not None:
+        arrays |= {f"mean.{name}": np.asarray(value) for name, value in state.mean.items()}
     best = None
     if state.best is not None:
         best = state.best[:2]
@@ -87,6 +89,7 @@ def load_checkpoint(path: Path, training: Training, mark: str) -> None:
         form, [jnp.asarray(arrays[f"memory.{index}"]) for index in range(len(leaves))]
     )
     state.step = step
+    state.mean = _named(arrays, "mean.") or None
     state.best = None if best is None else (best[0], best[1], _named(arrays, "best."))
     state.curve = [(int(s), float(loss), float(unseen)) for s, loss, unseen in curve]
 

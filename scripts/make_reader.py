@@ -1,0 +1,248 @@
+"""The second stage of the model that ships: who is left out, who teaches, when it is asked.
+
+Part of `make model`. Training takes most of an hour on two cores; checkpoints and answers are kept
+in build/reader, so that a run that was stopped goes on from there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from winnow import recipe, recipe_reader
+from winnow.accounting import Budget
+from winnow.model.backbone import Backbone, read_backbone
+from winnow.model.minilm import fetch_minilm
+from winnow.recipe import Evaluated
+from winnow.recipe_cascade import DEFAULT_BUDGET, Handover, hand_over
+from winnow.recipe_reader import Compiled, Mail, ReaderOptions, TrainedReader
+from winnow.runtime import Cascade, Reader
+from winnow.training.balance import importance
+from winnow.training.cascade import HeldOut, humble
+from winnow.training.dataset import Dataset
+from winnow.training.reader import Schedule, answer
+from winnow.training.train import Options, Unseen, combine, join
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+
+# A reader takes minutes to train, so sources are left out in four groups and not one by one. Large
+# corpora of both classes are alone; the small ones go with what is least like them.
+FOLDS = (
+    ("spamassassin",),
+    ("enron_spam",),
+    ("lingspam", "newsletters_optin_2019", "correspondence_modern", "glitchy_419"),
+    (
+        "linaro_mm_sig_2025",
+        "nazario_2004_2005",
+        "lists_ham_2019_2024",
+        "transactional_modern",
+        "bounces_reports",
+    ),
+)
+STUDENT = ReaderOptions(layers=(0, 2, 4), schedule=Schedule(draws=12_000))
+BUDGET = Budget.parse(DEFAULT_BUDGET)
+
+
+@dataclass(frozen=True)
+class Second:
+    """The reader that ships, and what readers said of mail they had not seen.
+
+    Attributes:
+        reader: trained on all but the validation mail.
+        compiled: its graph.
+        unseen: (n,) log-odds for each row: of a left-out source by a reader that had not seen it.
+        tokens: (n,) how many tokens each row has.
+    """
+
+    reader: TrainedReader
+    compiled: Compiled
+    unseen: F64
+    tokens: I64
+
+
+def train_second(
+    mail: Mail, never: Sequence[str], place: Path, options: ReaderOptions = STUDENT
+) -> Second:
+    """Train a reader for each fold and the one that ships.
+
+    Args:
+        mail: with variants.
+        never: sources that nothing is trained on; the reader that ships answers for them.
+        place: folder for checkpoints and answers.
+        options: of each reader.
+    """
+    backbone = read_backbone(fetch_minilm())
+    names = mail.dataset.names
+    barred = [names.index(name) for name in never]
+    unseen = np.zeros(len(mail.texts))
+    for number, fold in enumerate(FOLDS):
+        left = [names.index(name) for name in fold]
+        held = np.flatnonzero(np.isin(mail.dataset.sources, left))
+        seen = np.flatnonzero(~np.isin(mail.dataset.sources, [*left, *barred]))
+        unseen[held] = _answers(mail, seen, held, backbone, options, place / f"fold{number}")
+    seen = np.flatnonzero(~np.isin(mail.dataset.sources, barred))
+    reader = _trained(mail, seen, backbone, options, place / "ships")
+    held = np.flatnonzero(np.isin(mail.dataset.sources, barred))
+    rows = recipe_reader.reader_rows(replace(mail, variants=[]), held, reader.tokenizer)
+    unseen[held] = answer(reader.weights, rows, reader.shape)
+    lengths = np.array([len(reader.tokenizer.assemble(text).ids) for text in mail.texts])
+    return Second(reader, recipe_reader.compiled(reader, rows), unseen, lengths)
+
+
+def _answers(
+    mail: Mail,
+    seen: I64,
+    held: I64,
+    backbone: Backbone,
+    options: ReaderOptions,
+    place: Path,
+) -> F64:
+    """What a reader of some rows says of others; kept, since it takes minutes."""
+    kept = place.with_suffix(".npy")
+    if kept.exists():
+        found: F64 = np.load(kept)
+        if len(found) == len(held):
+            return found
+    reader = _trained(mail, seen, backbone, options, place)
+    rows = recipe_reader.reader_rows(replace(mail, variants=[]), held, reader.tokenizer)
+    said = answer(reader.weights, rows, reader.shape)
+    np.save(kept, said)
+    return said
+
+
+def _trained(
+    mail: Mail, seen: I64, backbone: Backbone, options: ReaderOptions, place: Path
+) -> TrainedReader:
+    tokenizer = recipe_reader.tokenizer_for(
+        [mail.texts[row] for row in seen.tolist()],
+        backbone.vocabulary,
+        pieces=options.pieces,
+        limit=options.limit,
+    )
+    rows = recipe_reader.reader_rows(mail, seen, tokenizer)
+    last = [time.monotonic()]
+
+    def tell(stage: str, done: int, total: int | None) -> None:
+        if time.monotonic() - last[0] > 30:
+            last[0] = time.monotonic()
+            print(f"{place.name}: {stage}, {done:,} of {total:,}", flush=True)
+
+    return recipe_reader.train_reader(
+        rows,
+        tokenizer,
+        backbone,
+        options,
+        checkpoint=place.with_suffix(".safetensors"),
+        progress=tell,
+    )
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Fits cascades on left-out answers of both stages.
+
+    Attributes:
+        dataset: the mail.
+        rounds: the reflex's answers for each left-out source.
+        second: the reader's.
+        options: of the reflex.
+        barred: index of the validation source, which nothing is fitted on.
+        reflex_seconds: mean time of the first stage.
+        reader_seconds: (n,) time of the second for each row.
+    """
+
+    dataset: Dataset
+    rounds: Mapping[int, Unseen]
+    second: Second
+    options: Options
+    barred: int
+    reflex_seconds: float
+    reader_seconds: F64
+
+    def held_out(self, left: int | None) -> tuple[HeldOut, I64]:
+        """Both stages' answers for all sources but one, and the sources of the messages."""
+        used = [k for k in self.rounds if k not in (left, self.barred)]
+        parts = join([self.rounds[k] for k in used])
+        combiner = combine(self.dataset, parts, self.options)
+        members = parts.members
+        spam, sources = self.dataset.spam[members], self.dataset.sources[members]
+        held = HeldOut(
+            reflex=parts.log_odds(combiner),
+            reader=self.second.unseen[members],
+            spam=spam,
+            weights=importance(spam, sources, power=0.25),
+            reflex_seconds=self.reflex_seconds,
+            reader_seconds=self.reader_seconds[members],
+        )
+        return held, sources
+
+    def handover(self, left: int | None = None) -> Handover:
+        """The cascade fitted without one source, None leaves none out."""
+        held, sources = self.held_out(left)
+        return hand_over(held, BUDGET, shrink=lambda cascade: humble(cascade, held, sources))
+
+    def judged(self) -> list[tuple[Evaluated, Evaluated, float]]:
+        """Each left-out source by the cascade at the budget, and by both stages on everything.
+
+        Returns:
+            The two results, and how much of the mail was handed over, in percent.
+        """
+        results = []
+        for left, own in self.rounds.items():
+            used = [k for k in self.rounds if k not in (left, self.barred)]
+            combiner = combine(self.dataset, join([self.rounds[k] for k in used]), self.options)
+            first = own.log_odds(combiner)
+            cascade = self.handover(left).cascade
+            both = _combined(cascade, first, self.second.unseen[own.members])
+            sure = (first <= cascade.low) | (first >= cascade.high)
+            cascaded = np.where(sure, first, both)
+            one, other = (self._figures(left, own.members, said) for said in (cascaded, both))
+            results.append((one, other, 100 * float((~sure).mean())))
+        return results
+
+    def _figures(self, left: int, members: I64, log_odds: F64) -> Evaluated:
+        return recipe.evaluated(
+            self.dataset,
+            members.tolist(),
+            log_odds,
+            corpus=self.dataset.names[left],
+            protocol="leave-one-out",
+            view=self.options.view,
+        )
+
+
+def _combined(cascade: Cascade, first: F64, second: F64) -> F64:
+    found: F64 = cascade.intercept + cascade.reflex * first + cascade.reader * second
+    return found
+
+
+def seconds_by_length(compiled: Compiled, reader: TrainedReader, tokens: I64) -> F64:
+    """Time that the reader needs for messages of some lengths, (n,) -> (n,), on this machine."""
+    stage = Reader(compiled.graph)
+    lengths = np.unique(np.linspace(8, reader.tokenizer.limit, 8).astype(int))
+    times = []
+    for length in lengths.tolist():
+        probe = recipe_reader.probe_of(length)
+        spent = []
+        for _ in range(15):
+            start = time.perf_counter()
+            stage.read(probe)
+            spent.append(time.perf_counter() - start)
+        times.append(float(np.median(spent)))
+    found: F64 = np.interp(tokens, lengths, times)
+    return found
+
+
+def record(second: Second, options: ReaderOptions = STUDENT) -> dict[str, Any]:
+    """How the reader that ships was made."""
+    return recipe_reader.reader_record(second.reader, options, second.compiled) | {
+        "backbone": "all-MiniLM-L6-v2",
+        "left_out_together": [list(fold) for fold in FOLDS],
+    }
