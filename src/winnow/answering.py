@@ -16,7 +16,7 @@ from winnow.errors import ArtifactError, InputError, ReaderError
 from winnow.evidence import Evidence
 from winnow.features import Named, Reading, Tokenizer, plain
 from winnow.message import Message
-from winnow.reading import fingerprint
+from winnow.reading import fingerprint, text_form
 from winnow.runtime import Cascade, Reader, Reflex, Scores, cascade_of, reflex_of
 from winnow.tokens import Tokens, same
 from winnow.verdict import Why
@@ -88,7 +88,7 @@ class Model:
             ArtifactError: the reflex cannot be built.
         """
         reflex = reflex_of(artifact, fingerprint=fingerprint())
-        if READER_FILE not in artifact.files:
+        if "reader" not in artifact.manifest.get("stages", ()):
             return cls(reflex)
         try:
             reader, tokenizer = _second_stage(artifact)
@@ -179,9 +179,18 @@ class Model:
 
 
 def _second_stage(artifact: Artifact) -> tuple[Reader, Tokenizer]:
-    if TOKENIZER_FILE not in artifact.files:
-        raise ArtifactError(f"{artifact.path}: {TOKENIZER_FILE} is missing; copy the model again.")
+    for name in (READER_FILE, TOKENIZER_FILE):
+        if name not in artifact.files:
+            faults = [fault for fault in artifact.faults if name in fault]
+            raise ArtifactError(
+                (faults or [f"{artifact.path}: {name} is missing; copy the model again."])[0]
+            )
     tokenizer = Tokenizer.from_json(artifact.files[TOKENIZER_FILE])
+    if tokenizer.form != text_form():
+        raise ArtifactError(
+            f"{artifact.path}: the reader was trained on texts of another form; train it again "
+            "with this Winnow."
+        )
     reader = Reader(artifact.files[READER_FILE])
     theirs = (len(tokenizer.pieces.pieces), tokenizer.limit)
     if theirs != (reader.pieces, reader.limit):

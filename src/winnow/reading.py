@@ -15,6 +15,7 @@ import numpy as np
 
 from winnow.evidence import Evidence
 from winnow.features import Reading, read_content, stream_hashes
+from winnow.features.tokens import texts_of
 from winnow.mail import parse
 from winnow.message import Message
 
@@ -47,6 +48,18 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
+@lru_cache(maxsize=1)
+def text_form() -> str:
+    """As `fingerprint`, of the texts that the reader reads."""
+    digest = hashlib.blake2b(digest_size=8)
+    for probe in _PROBES:
+        message, reading, _ = read_evidence(probe, stream=False)
+        for text in texts_of(message, reading.hosts, _FORM_TOKENS):
+            digest.update(text.encode("utf-8", "replace") + b"|")
+    return digest.hexdigest()
+
+
+_FORM_TOKENS = 128
 _PLAIN = b"""From: a@example.org
 Subject: =?utf-8?q?Probe_caf=C3=A9?=
 Received: from x

@@ -38,6 +38,7 @@ from winnow.message import Message
 from winnow.model.backbone import Backbone, first_weights
 from winnow.model.export import export
 from winnow.model.network import Shape
+from winnow.reading import text_form
 from winnow.recipe import Evaluated, Gathered, SecondStage
 from winnow.recipe_cascade import DEFAULT_BUDGET, Handover, frontier_files, hand_over
 from winnow.runtime import Reader, Reflex
@@ -144,7 +145,7 @@ def tokenizer_for(
         limit: most tokens of a message.
     """
     kept = kept_pieces(vocabulary, itertools.chain.from_iterable(texts), pieces)
-    return Tokenizer(kept, limit)
+    return Tokenizer(kept, limit, text_form())
 
 
 def reader_rows(

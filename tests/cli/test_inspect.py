@@ -41,7 +41,7 @@ def test_for_a_person(winnow: Run, model: Path) -> None:
 def test_json(winnow: Run, model: Path) -> None:
     """One object with the manifest and the calibration as they are on disk."""
     found = json.loads(winnow("inspect", "--json", model).out)
-    assert list(found) == ["model", "usable", "manifest", "calibration"]
+    assert list(found) == ["model", "usable", "faults", "manifest", "calibration"]
     assert found["usable"] is True
     for name in ("manifest", "calibration"):
         assert found[name] == json.loads((model / f"{name}.json").read_text())

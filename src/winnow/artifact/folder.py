@@ -55,6 +55,7 @@ class Artifact:
         calibration: parsed calibration.json.
         tensors: the reflex's weights by name.
         files: the other files, by name.
+        faults: what is wrong with those of them that cannot be used; the reflex answers without.
     """
 
     path: Path
@@ -64,6 +65,7 @@ class Artifact:
     calibration: dict[str, Any]
     tensors: Tensors
     files: dict[str, bytes] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -169,6 +171,9 @@ def _place(path: Path, files: Mapping[str, bytes]) -> None:
 def read_artifact(path: Path) -> Artifact:
     """Read and check a model folder.
 
+    A file of a further stage that is missing or damaged is told in `faults`: mail is answered by
+    the first stage all the same.
+
     Raises:
         ArtifactError: missing, damaged, foreign, of an older or newer schema.
     """
@@ -197,23 +202,32 @@ def read_artifact(path: Path) -> Artifact:
         raise ArtifactError(
             f"{path}: manifest.json does not list the model's files; copy it again."
         )
-    data = {name: _read_checked(path, name, entry) for name, entry in listed.items()}
+    data: dict[str, bytes] = {}
+    faults = []
+    for name, entry in listed.items():
+        if not _FILE_NAME.fullmatch(name) or not isinstance(entry, dict):
+            raise ArtifactError(f"{path}: manifest.json lists an unusable file {name!r}.")
+        try:
+            data[name] = _read_checked(path, name, entry)
+        except ArtifactError as error:
+            if name in _REQUIRED:
+                raise
+            faults.append(str(error))
     calibration = _parse_json(path, "calibration.json", data["calibration.json"])
     answering = [data["reflex.safetensors"], data["calibration.json"]]
     answering += [data[name] for name in sorted(data) if name.startswith(_SECOND_STAGE)]
     tensors = _tensors(path, data["reflex.safetensors"])
     others = {name: content for name, content in data.items() if name not in _REQUIRED}
     digest = _sum(b"".join(answering))[:8]
-    return Artifact(path, _name(path), digest, manifest, calibration, tensors, others)
+    name = _name(path)
+    return Artifact(path, name, digest, manifest, calibration, tensors, others, tuple(faults))
 
 
 def _name(path: Path) -> str:
     return os.path.basename(os.path.abspath(path)).removesuffix(".winnow")  # also for "."
 
 
-def _read_checked(path: Path, name: str, entry: Any) -> bytes:
-    if not _FILE_NAME.fullmatch(name) or not isinstance(entry, dict):
-        raise ArtifactError(f"{path}: manifest.json lists an unusable file {name!r}.")
+def _read_checked(path: Path, name: str, entry: dict[str, Any]) -> bytes:
     data = _read_file(path, name, _LARGEST_FILE_BYTES)
     if len(data) != entry.get("bytes") or _sum(data) != entry.get("sha256"):
         raise ArtifactError(

@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         answer = {
             "model": artifact.label,
             "usable": usable,
+            "faults": list(artifact.faults),
             "manifest": artifact.manifest,
             "calibration": artifact.calibration,
         }
@@ -75,6 +76,8 @@ def _print(out: Console, artifact: Artifact, usable: bool) -> None:
     }
     for name, value in facts.items():
         out.print(f"{name:<11} {printable(value)}", soft_wrap=True)
+    for fault in artifact.faults:
+        out.print(f"FAULT       {printable(fault)}", soft_wrap=True)
     out.print()
     print_table(out, _files(manifest["files"]))
     out.print()

@@ -38,15 +38,17 @@ class Tokenizer:
     Attributes:
         pieces: of words.
         limit: most tokens of a message, the separators among them.
+        form: fingerprint of the texts that the reader was trained on (`reading.text_form`).
     """
 
-    def __init__(self, pieces: Sequence[str], limit: int) -> None:
+    def __init__(self, pieces: Sequence[str], limit: int, form: str = "") -> None:
         self.pieces = Pieces(pieces)
         self.limit = limit
+        self.form = form
 
     def to_json(self) -> bytes:
         """As the artifact's tokenizer.json."""
-        value = {"limit": self.limit, "pieces": self.pieces.pieces}
+        value = {"form": self.form, "limit": self.limit, "pieces": self.pieces.pieces}
         return (json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
 
     @classmethod
@@ -58,14 +60,14 @@ class Tokenizer:
         """
         try:
             value = json.loads(data)
-            pieces, limit = value["pieces"], value["limit"]
+            pieces, limit, form = value["pieces"], value["limit"], value["form"]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError("tokenizer.json is not one of Winnow's.") from error
-        if not (_are_texts(pieces) and isinstance(limit, int)):
+        if not (_are_texts(pieces) and isinstance(limit, int) and isinstance(form, str)):
             raise InputError("tokenizer.json is not one of Winnow's.")
         if not SHORTEST <= limit <= LONGEST:
             raise InputError(f"tokenizer.json asks for {limit} tokens a message, out of range.")
-        return cls(pieces, limit)
+        return cls(pieces, limit, form)
 
     def read(self, message: Message, reading: Reading) -> Tokens:
         """Tokens of a parsed message and its content view."""

@@ -23,6 +23,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
+from winnow.errors import InputError
 from winnow.model.network import Shape, Weights, log_odds
 from winnow.training.reader_data import TokenRows, batch_of, by_length, draw_order
 
@@ -135,10 +136,7 @@ class Training:
         last = len(self.steps) if until is None else min(until, len(self.steps))
         while state.step < last and not self.exhausted:
             batch = batch_of(self.rows, self.steps[state.step])
-            state.weights, state.memory, loss = self._step(
-                state.weights, state.memory, batch, jax.random.fold_in(key, state.step)
-            )
-            losses.append(float(loss))
+            losses.append(self._advance(batch, jax.random.fold_in(key, state.step)))
             state.step += 1
             averaged = state.step - int(schedule.mean_from * len(self.steps))
             if averaged > 0:
@@ -152,6 +150,20 @@ class Training:
                 if save is not None:
                     save(state)
         return state
+
+    def _advance(self, batch: Any, key: jax.Array) -> float:
+        """Do one step; return its loss."""
+        state = self.state
+        try:
+            state.weights, state.memory, loss = self._step(state.weights, state.memory, batch, key)
+            return float(loss)
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+                raise InputError(
+                    "there is not enough memory to train this reader; fewer tokens, layers or "
+                    "pieces take less, and a checkpoint is gone on from."
+                ) from error
+            raise
 
     @property
     def exhausted(self) -> bool:
