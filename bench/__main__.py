@@ -17,6 +17,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 from bench.accuracy import leave_one_out, online, split  # noqa: E402 - see above
 from bench.figures import SHARED, Figure, Settings, pivot, targets  # noqa: E402
 from bench.peers import peers  # noqa: E402
+from bench.reader import cascade, evasions  # noqa: E402
 from bench.serve import daemons, http  # noqa: E402
 from bench.speed import throughput, training  # noqa: E402
 
@@ -24,10 +25,12 @@ from bench.speed import throughput, training  # noqa: E402
 COMMANDS: dict[str, Callable[[Settings], Iterator[Figure]]] = {
     "throughput": throughput,
     "training": training,
+    "cascade": cascade,
     "http": http,
     "daemons": daemons,
     "peers": peers,
     "split": split,
+    "evasions": evasions,
     "online": online,
     "leave-one-out": leave_one_out,
 }

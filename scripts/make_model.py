@@ -15,21 +15,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import make_reader
 import numpy as np
-from make_reader import Second
 
-from winnow import recipe, recipe_reader
+from winnow import recipe
 from winnow.corpus import Corpus, open_corpus
 from winnow.recipe import Evaluated, Gathered
 from winnow.recipe_cascade import Handover
-from winnow.recipe_reader import Mail
 from winnow.training.dataset import Dataset
 from winnow.training.metrics import Scored, one_minus_roca_percent
 from winnow.training.train import Options, Unseen, join
 from winnow.verdict import Label
+
+if TYPE_CHECKING:  # they need JAX, which the reflex's part of this recipe does without
+    from make_reader import Second
+
+    from winnow.recipe_reader import Mail
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "src/winnow/models/shipped.winnow"
@@ -75,8 +77,12 @@ def main() -> int:
         "--work", type=Path, default=ROOT / "build/reader", help="checkpoints of the reader"
     )
     args = parser.parse_args()
+    import make_reader
+
+    from winnow import recipe_reader
+
     start = time.time()
-    mail = prepared(recipe_reader.gather_texts(list(sources(args.corpora))))
+    mail = _prepared_mail(recipe_reader.gather_texts(list(sources(args.corpora))))
     dataset = mail.dataset
     print(f"read {len(dataset):,} messages in {time.time() - start:.0f} s", flush=True)
     rounds = left_out(dataset, args.jobs)
@@ -106,25 +112,33 @@ def sources(corpora: Path) -> Iterator[Corpus]:
         yield recipe.named(open_corpus(path, label=label), WRITTEN)
 
 
-def prepared(mail: Mail) -> Mail:
+def prepared(dataset: Dataset) -> Dataset:
     """At most LARGEST_SOURCE messages of each source, chosen by the seed; WRITTEN for words only.
 
     Mail that nobody sent has words like real mail, but no route and no sender whose traits of form
     could be learnt.
     """
-    dataset = mail.dataset
+    sample = recipe.subset(dataset, _kept(dataset))
+    words, grams, traits, stream = sample.experts
+    written = sample.sources == sample.names.index(WRITTEN)
+    return replace(sample, experts=(words, grams, traits.without(written), stream))
+
+
+def _kept(dataset: Dataset) -> list[int]:
     random = np.random.default_rng(OPTIONS.seed)
     chosen = [
         random.permutation(np.flatnonzero(dataset.sources == k))[:LARGEST_SOURCE]
         for k in range(len(dataset.names))
     ]
-    kept = np.sort(np.concatenate(chosen)).tolist()
-    sample = recipe.subset(dataset, kept)
-    words, grams, traits, stream = sample.experts
-    written = sample.sources == sample.names.index(WRITTEN)
-    sample = replace(sample, experts=(words, grams, traits.without(written), stream))
+    kept: list[int] = np.sort(np.concatenate(chosen)).tolist()
+    return kept
+
+
+def _prepared_mail(mail: Mail) -> Mail:
+    """The same rows for both stages."""
+    kept = _kept(mail.dataset)
     return Mail(
-        replace(mail.gathered, dataset=sample),
+        replace(mail.gathered, dataset=prepared(mail.dataset)),
         [mail.texts[row] for row in kept],
         [mail.variants[row] for row in kept],
     )
@@ -157,6 +171,10 @@ def _write_model(
     handover: Handover,
 ) -> None:
     """Train on all but the validation mail, with the combiner and the cascade of all rounds."""
+    import make_reader
+
+    from winnow import recipe_reader
+
     barred = dataset.names.index(VALIDATION)
     members = np.flatnonzero(dataset.sources != barred)
     place = np.full(len(dataset), -1)

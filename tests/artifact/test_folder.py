@@ -357,3 +357,43 @@ def test_a_place_that_may_not_be_read_is_an_error(
             patch.setattr(Path, method, denied)
             with pytest.raises(ArtifactError, match=r"cannot read .*Permission denied"):
                 read_artifact(model)
+
+
+SECOND = {"reader.onnx": b"graph", "tokenizer.json": b"{}", "frontier.svg": b"<svg/>"}
+
+
+@pytest.fixture
+def two_stages(tmp_path: Path) -> Path:
+    """An artifact with files of a second stage."""
+    return _write(tmp_path / "b.winnow", files=SECOND, stages=("reflex", "reader")).path
+
+
+def test_files_of_a_second_stage_come_back(two_stages: Path) -> None:
+    """What the reader needs is read and checked with the rest."""
+    artifact = read_artifact(two_stages)
+    assert artifact.files == SECOND
+    assert artifact.faults == ()
+    assert artifact.manifest["stages"] == ["reflex", "reader"]
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_what_answers_is_in_the_digest(tmp_path: Path, two_stages: Path, name: str) -> None:
+    """Another graph or vocabulary is another model; another picture of it is the same."""
+    other = _write(tmp_path / "c.winnow", files=SECOND | {name: b"other"})
+    same = other.digest == read_artifact(two_stages).digest
+    assert same == (name == "frontier.svg")
+
+
+@pytest.mark.parametrize("name", SECOND)
+@pytest.mark.parametrize("damage", ["flip", "remove"])
+def test_a_damaged_second_stage_leaves_the_first(two_stages: Path, name: str, damage: str) -> None:
+    """Mail is answered by the reflex, and what is wrong is told."""
+    file = two_stages / name
+    if damage == "remove":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[::-1])
+    artifact = read_artifact(two_stages)
+    assert artifact.tensors["content"].tolist() == [1, 1, 1, 1]
+    assert name not in artifact.files
+    assert [name in fault for fault in artifact.faults] == [True]

@@ -202,3 +202,12 @@ def test_a_maildir_without_new_mail(winnow: Run, model: Path, tmp_path: Path) ->
     for place in ("Maildir", "Maildir/new"):
         done = winnow("check", "--json", "--model", model, tmp_path / place)
         assert (done.status, done.out, done.err) == (0, "", "")
+
+
+def test_explained(winnow: Run, model: Path, corpus: Path) -> None:
+    """A person who doubts an answer sees which stage gave it, why that one, and every reason."""
+    plain = winnow("check", "--no-store", "--model", model, corpus / "msgs" / "spam1.eml")
+    done = winnow("check", "--no-store", "--explain", "--model", model, corpus / "msgs/spam1.eml")
+    assert done.status == plain.status == 0
+    assert "answered by the reflex: the model has no reader" in done.out
+    assert len(done.out.splitlines()) > len(plain.out.splitlines()) + 1

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.synthetic import message, write_corpus
+from winnow.corpus.evasion import EVASIONS
 
 FIGURES = [
     *("one_minus_roca_percent", "accuracy_percent", "ham_at_0.5_percent", "ham_at_0.9_percent"),
@@ -200,3 +201,34 @@ def test_an_empty_maildir_is_told(winnow: Run, corpus: Path, tmp_path: Path) -> 
         (tmp_path / "Sent" / part).mkdir(parents=True)
     done = winnow("evaluate", corpus, "--ham", tmp_path / "Sent")
     assert (done.status, "Sent: the Maildir holds no messages" in done.err) == (2, True)
+
+
+def test_evasions(winnow: Run, model: Path, corpus: Path) -> None:
+    """Each way of writing around the filter is a row, against the mail as it came."""
+    done = winnow("evaluate", "--evasions", "--json", "--model", model, corpus)
+    found = json.loads(done.out)
+    assert [one["evasion"] for one in found] == ["clean", *EVASIONS]
+    assert {one["spam"] for one in found} == {80}
+    assert found[0]["caught_at_half"] >= 78
+    assert all(0 <= one["caught_at_junk"] <= one["caught_at_half"] <= 80 for one in found)
+    for one in found:
+        kept = 100 * one["caught_at_half"] / found[0]["caught_at_half"]
+        assert one["kept_percent"] == pytest.approx(kept)
+    assert "image-only" in winnow("evaluate", "--evasions", "--model", model, corpus).out
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        (("--evasions", "--protocol", "split"), "apply"),
+        (("--stage", "reader"), "split"),
+        (("--stage", "reader", "--protocol", "split", "--seeds", "2"), "one --seed"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(
+    winnow: Run, corpus: Path, options: tuple[str, ...], match: str
+) -> None:
+    """Minutes of work are not begun for options that do not go together."""
+    done = winnow("evaluate", *options, corpus)
+    assert done.status == 2
+    assert match in done.err

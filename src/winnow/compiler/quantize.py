@@ -126,11 +126,14 @@ def _look_up(graph: ir.Graph, node: ir.Node) -> float | None:
     weights = _constant(table)
     if ids is None or table is None or weights is None:
         return None
+    axis = node.attributes.get("axis")
+    if axis is not None and axis.value != 0:
+        return None
     steps, scale = rounded(weights, 0)
     tape = Tape()
     name = node.name or "look_up"
-    rows = tape.op("Gather", [_weight(tape, f"{table.name}.steps", steps), ids], name=f"{name}.row")
-    scales = _weight(tape, f"{table.name}.scales", scale[:, None])
+    rows = tape.op("Gather", [_weight(tape, f"{table.name}.row_steps", steps), ids], name=f"{name}.row")
+    scales = _weight(tape, f"{table.name}.row_scales", scale[:, None])
     found = tape.op("Gather", [scales, ids], name=f"{name}.scale")
     as_float = tape.op("Cast", [rows], {"to": ir.DataType.FLOAT.value}, name=f"{name}.cast")
     zero = _weight(tape, "zero.float", np.float32(_ZERO))
@@ -169,6 +172,9 @@ def _replace(graph: ir.Graph, node: ir.Node, tape: Tape, result: ir.Value) -> No
     graph.insert_after(node, list(tape.nodes))
     old = node.outputs[0]
     result.shape, result.type = old.shape, old.type
+    if old.is_graph_output():
+        result.name, old.name = old.name, None
+        graph.outputs[:] = [result if output is old else output for output in graph.outputs]
     ir.convenience.replace_all_uses_with(old, result)
     graph.remove(node, safe=True)
 

@@ -22,6 +22,7 @@ _HEADERS_REPLACED = re.compile(
 )
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _MOST_CHARS = 20_000
+_MOST_SUBJECT_BYTES = 2_900  # in base64 they fit into what `mail` reads of one header
 _LINKS = 5
 
 _TWINS = str.maketrans("aceopxyiABCEHKMOPTX", "асеорхуіАВСЕНКМОРТХ")  # noqa: RUF001
@@ -51,9 +52,11 @@ def evade(raw: bytes, name: str, random: Random, good: Sequence[str]) -> bytes:
     """
     message = parse(raw)
     body = EVASIONS[name](message, random, good)
-    head, _, _ = strip_envelope_line(raw).replace(b"\r\n", b"\n").partition(b"\n\n")
-    kept = _HEADERS_REPLACED.sub(b"", head + b"\n") if message.body_start else b""
-    subject = base64.b64encode(body.subject.encode("utf-8", "replace")).decode()
+    # Not up to a blank line: text may follow the fields without one, as in the Enron corpus.
+    head = strip_envelope_line(raw)[: message.body_start].replace(b"\r\n", b"\n").strip(b"\n")
+    kept = _HEADERS_REPLACED.sub(b"", head + b"\n") if head else b""
+    encoded = body.subject.encode("utf-8", "replace")[:_MOST_SUBJECT_BYTES]
+    subject = base64.b64encode(encoded).decode()
     lines = f"Subject: =?utf-8?b?{subject}?=\nMIME-Version: 1.0\n{body.headers}\n{body.content}\n"
     return kept + lines.encode("utf-8", "replace")
 

@@ -82,7 +82,7 @@ class Tokenizer:
         if thing.kind == "trait":
             return whole
         wanted = self.pieces.of(plain(thing.text), self.limit)
-        gone = _places_of(wanted, whole.ids.tolist())
+        gone = self._places_of(wanted, whole.ids.tolist())
         return Tokens(whole.ids[~gone], whole.fields[~gone])
 
     def leading_words(
@@ -130,6 +130,18 @@ class Tokenizer:
             np.array(fields[: self.limit], dtype=np.int64),
         )
 
+    def _places_of(self, wanted: list[int], ids: list[int]) -> NDArray[np.bool_]:
+        """Which of the pieces belong to an occurrence of whole words, given as pieces, (t,)."""
+        gone = np.zeros(len(ids), dtype=bool)
+        size = len(wanted)
+        for start in range(len(ids) - size + 1) if size else ():
+            end = start + size
+            if ids[start:end] != wanted:
+                continue
+            if end == len(ids) or not self.pieces.pieces[ids[end]].startswith("##"):
+                gone[start:end] = True
+        return gone
+
 
 def texts_of(message: Message, hosts: Sequence[str], limit: int) -> tuple[str, ...]:
     """The fields' texts in normal form, in the order of FIELDS, cut to what `limit` can hold."""
@@ -150,16 +162,6 @@ def _close(text: str) -> str:
 
 def _shorter(found: re.Match[str]) -> str:
     return " " if len(found[0]) == 1 else "  "
-
-
-def _places_of(wanted: list[int], ids: list[int]) -> NDArray[np.bool_]:
-    """Which of the pieces belong to an occurrence of a sequence of pieces, (t,)."""
-    gone = np.zeros(len(ids), dtype=bool)
-    size = len(wanted)
-    for start in range(len(ids) - size + 1) if size else ():
-        if ids[start : start + size] == wanted:
-            gone[start : start + size] = True
-    return gone
 
 
 def _are_texts(value: Any) -> bool:

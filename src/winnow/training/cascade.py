@@ -156,6 +156,7 @@ def _bands(held: HeldOut, cascade: Cascade) -> list[Point]:
     costs = np.concatenate([[0.0], np.cumsum(held.reader_seconds[order] * weights)])
     counts = np.concatenate([[0.0], np.cumsum(weights)])
     edges = np.unique(np.linspace(0, len(first), _EDGES + 1).astype(int))
+    edges = np.unique([*np.searchsorted(first, first[edges[:-1]]), len(first)])  # equals together
     total, ham = counts[-1], float(weights[~spam].sum())
     points = []
     for start in edges.tolist():

@@ -68,7 +68,7 @@ def learning_picture(curve: Sequence[tuple[int, float, float]]) -> str:
     last = max(1, curve[-1][0]) if curve else 1
     seen = [(step, loss) for step, loss, _ in curve if math.isfinite(loss)]
     unseen = [(step, loss) for step, _, loss in curve if math.isfinite(loss)]
-    most = max([loss for _, loss in [*seen, *unseen]], default=1.0)
+    most = max([loss for _, loss in [*seen, *unseen]], default=1.0) or 1.0
     ticks = [most * part / 4 for part in range(5)]
     y = Axis(
         linear(0, most, _FRAME.bottom, _FRAME.top), [(value, f"{value:.2f}") for value in ticks]
