@@ -46,7 +46,7 @@ FOLDS = (
         "bounces_reports",
     ),
 )
-STUDENT = ReaderOptions(layers=(0, 2, 4), schedule=Schedule(draws=12_000))
+STUDENT = ReaderOptions(layers=(0, 2, 4), schedule=Schedule(draws=8_000))
 BUDGET = Budget.parse(DEFAULT_BUDGET)
 
 

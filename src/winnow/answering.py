@@ -6,6 +6,7 @@ late, that of the reflex stands, and says so.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -155,7 +156,8 @@ class Model:
         if gone is not None:
             rest = self.tokenizer.without(gone, answer.tokens)
             if not same(rest, answer.tokens):
-                second, _ = self.reader.read(rest)
+                with contextlib.suppress(ReaderError):  # the answer stands, without that reason
+                    second, _ = self.reader.read(rest)
         return self.cascade.log_odds(first, second)
 
     def leading(self, answer: Answer, reading: Reading) -> list[Named]:

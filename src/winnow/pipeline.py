@@ -169,6 +169,7 @@ class Filter:
         store = self._writable()
         message, reading, evidence = read_evidence(raw)
         name = identity(raw)
+        then = self._model.second(message, reading)  # slow, so before others have to wait
         with store.correction() as log:
             self.refresh()  # nobody else can write now, so this is what the step adds to
             active = log.active(name)
@@ -180,7 +181,7 @@ class Filter:
                 evidence,
                 spam=label == Label.SPAM,
                 taken_back=taken_back,
-                then=self._model.second(message, reading),
+                then=then,
             )
             log.append(
                 identity=name,

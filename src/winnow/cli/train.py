@@ -108,7 +108,8 @@ def add_reader(parser: argparse.ArgumentParser) -> None:
         "--draws",
         type=int,
         metavar="N",
-        help="messages to learn from in all, each as often as that makes (default: twice the mail)",
+        help="messages to learn from in all, each as often as that makes (default: twice the mail, "
+        "20,000 at most)",
     )
     group.add_argument(
         "--held-out",
@@ -169,6 +170,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+MOST_DRAWS = 20_000  # without --draws: ten minutes of two fast cores
 _READER_DEFAULTS: dict[str, Any] = {
     "backbone": "minilm", "layers": "0,2,4", "teacher": None, "pieces": 6_000, "tokens": 128,
     "draws": None, "held_out": [], "checkpoints": None, "budget": "1ms",
@@ -245,7 +247,8 @@ def _reader_modules() -> tuple[Any, Callable[[int, int], ReaderOptions], Callabl
         ) from error
 
     def default(messages: int, seed: int) -> ReaderOptions:
-        return recipe_reader.ReaderOptions(schedule=Schedule(draws=2 * messages, seed=seed))
+        draws = min(2 * messages, MOST_DRAWS)
+        return recipe_reader.ReaderOptions(schedule=Schedule(draws=draws, seed=seed))
 
     def read(name: str) -> Backbone:
         return read_backbone(fetch_minilm() if name == "minilm" else Path(name))

@@ -132,7 +132,9 @@ def _look_up(graph: ir.Graph, node: ir.Node) -> float | None:
     steps, scale = rounded(weights, 0)
     tape = Tape()
     name = node.name or "look_up"
-    rows = tape.op("Gather", [_weight(tape, f"{table.name}.row_steps", steps), ids], name=f"{name}.row")
+    rows = tape.op(
+        "Gather", [_weight(tape, f"{table.name}.row_steps", steps), ids], name=f"{name}.row"
+    )
     scales = _weight(tape, f"{table.name}.row_scales", scale[:, None])
     found = tape.op("Gather", [scales, ids], name=f"{name}.scale")
     as_float = tape.op("Cast", [rows], {"to": ir.DataType.FLOAT.value}, name=f"{name}.cast")
