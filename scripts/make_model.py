@@ -137,10 +137,11 @@ def _kept(dataset: Dataset) -> list[int]:
 def _prepared_mail(mail: Mail) -> Mail:
     """The same rows for both stages."""
     kept = _kept(mail.dataset)
-    return Mail(
-        replace(mail.gathered, dataset=prepared(mail.dataset)),
-        [mail.texts[row] for row in kept],
-        [mail.variants[row] for row in kept],
+    return replace(
+        mail,
+        gathered=replace(mail.gathered, dataset=prepared(mail.dataset)),
+        texts=[mail.texts[row] for row in kept],
+        variants=[mail.variants[row] for row in kept],
     )
 
 

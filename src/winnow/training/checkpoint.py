@@ -41,6 +41,7 @@ def save_checkpoint(path: Path, state: State, mark: str) -> None:
     Raises:
         InputError: it cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     arrays = {f"weights.{name}": np.asarray(value) for name, value in state.weights.items()}
@@ -58,8 +59,9 @@ def save_checkpoint(path: Path, state: State, mark: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(arrays, fresh, {"winnow": json.dumps(head)})
         fresh.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write the checkpoint to {path}: {error.strerror}.") from error
+    except (OSError, SafetensorError) as error:
+        told = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot write the checkpoint to {path}: {told}.") from error
     finally:
         fresh.unlink(missing_ok=True)
 

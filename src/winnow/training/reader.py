@@ -135,7 +135,7 @@ class Training:
         key = jax.random.key(schedule.seed)
         last = len(self.steps) if until is None else min(until, len(self.steps))
         while state.step < last and not self.exhausted:
-            batch = batch_of(self.rows, self.steps[state.step])
+            batch = batch_of(self.rows, self.steps[state.step], self.shape.positions)
             losses.append(self._advance(batch, jax.random.fold_in(key, state.step)))
             state.step += 1
             averaged = state.step - int(schedule.mean_from * len(self.steps))
@@ -198,7 +198,7 @@ def answer(weights: Mapping[str, Any], rows: TokenRows, shape: Shape, batch: int
     found = np.zeros(len(rows))
     on_device = {name: jnp.asarray(value) for name, value in weights.items()}
     for members in by_length(rows, batch):
-        inputs = batch_of(rows, members)
+        inputs = batch_of(rows, members, shape.positions)
         del inputs["target"]
         found[members] = np.asarray(_answer(on_device, inputs, shape.heads))
     return found

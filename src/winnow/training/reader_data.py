@@ -64,11 +64,19 @@ def draw_order(rows: TokenRows, draws: int, batch: int, seed: int) -> list[I64]:
     return [part for part in batches if len(part)]
 
 
-def batch_of(rows: TokenRows, members: I64) -> Batch:
-    """Arrays of some rows for the network, padded to a common length."""
+def batch_of(rows: TokenRows, members: I64, most: int | None = None) -> Batch:
+    """Arrays of some rows for the network, padded to a common length.
+
+    Args:
+        rows: all of them.
+        members: which.
+        most: tokens that the network has positions for; nothing is padded beyond.
+    """
     chosen = [rows.tokens[row] for row in members.tolist()]
     longest = max(len(tokens.ids) for tokens in chosen)
     length = -(-longest // LENGTH_STEP) * LENGTH_STEP
+    if most is not None:
+        length = min(length, most)
     ids = np.zeros((len(chosen), length), dtype=np.int32)
     fields, mask = np.zeros_like(ids), np.zeros_like(ids)
     for index, tokens in enumerate(chosen):
