@@ -59,7 +59,7 @@ WRITTEN = "written"
 OWN = ROOT / "data/written"
 OPTIONS = Options(view="content", calibrate="left-out", seed=0)
 
-# Mean time of the first stage on the machine that the card is written on, seconds (make bench).
+# Mean CPU time of the first stage on the machine that the card is written on, seconds (make bench).
 REFLEX_SECONDS = 0.36e-3
 
 # Sources count by the square root of their size, so more of one teaches little and costs time.

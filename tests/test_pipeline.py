@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.cascaded import write_two_stages
 from tests.strategies import raw_messages
 from tests.synthetic import message, write_corpus
 from winnow import pipeline, recipe
+from winnow.artifact import Artifact
 from winnow.corpus import open_corpus
 from winnow.errors import ArtifactError, StoreError
 from winnow.pipeline import Filter
+from winnow.policy import Rules
 from winnow.runtime import Step
 from winnow.store import Store
 from winnow.training.train import Options
-from winnow.verdict import Action, Envelope, Label, Learnt
+from winnow.verdict import Action, Envelope, Label, Learnt, Why
 
 Opener = Callable[..., Filter]
 
@@ -116,6 +121,56 @@ def test_the_envelope_reaches_the_rule(model: Path, tmp_path: Path) -> None:
     small = Filter.open(model, rules=rules)
     verdict = small.check(message(True, 5), Envelope(sender="a@b.example"))
     assert (verdict.rule, verdict.action) == ("friend", Action.DELIVER)
+
+
+@pytest.fixture(scope="module")
+def cascaded(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """A model whose second stage is a table of words; everything is handed over."""
+    folder = tmp_path_factory.mktemp("cascaded")
+    mail = open_corpus(write_corpus(folder / "mail", ham=30, spam=30))
+    return write_two_stages(folder / "both.winnow", mail)
+
+
+def test_the_verdict_says_which_stage_answered_and_why(reader: Filter, cascaded: Artifact) -> None:
+    """Whoever asks why a message was slow, or not read closely, finds it in the verdict."""
+    raw = message(True, 1)
+    both = Filter.open(cascaded.path)
+    verdict = both.check(raw)
+    assert (verdict.stage, verdict.why) == ("reader", str(Why.UNSURE))
+    assert verdict.to_json()["stage"] == "reader"
+    assert verdict.to_json()["why"] == "the reflex is unsure"
+    assert reader.check(raw).why == str(Why.ONLY_STAGE)
+    sure = cascaded.calibration["cascade"] | {"low": 0.0, "high": 0.0}
+    calibration = cascaded.calibration | {"cascade": sure}
+    alone = Filter(replace(cascaded, calibration=calibration), Rules.default(), None).check(raw)
+    assert (alone.stage, alone.why) == ("reflex", str(Why.SURE))
+    assert alone.probability != verdict.probability
+
+
+def test_a_deadline_reaches_the_reader(cascaded: Artifact) -> None:
+    """A caller whose time is over has the reflex's answer; one with time left has both."""
+    both, raw = Filter.open(cascaded.path), message(True, 2)
+    late = both.check(raw, by=time.perf_counter())
+    assert (late.stage, late.why) == ("reflex", str(Why.LATE))
+    assert both.check(raw, by=time.perf_counter() + 60).why == str(Why.UNSURE)
+    assert both.check(raw).why == str(Why.UNSURE)
+
+
+def test_a_correction_moves_what_the_reader_answered(cascaded: Artifact, tmp_path: Path) -> None:
+    """The next copy is on the side that the person said, for every process on the store."""
+    small = Filter.open(cascaded.path, store=tmp_path / "s.db")
+    raw = b"From: a@example.org\nSubject: minutes\n\nzebra report letter prize\n"
+    before = small.check(raw)
+    assert before.stage == "reader"
+    wanted = Label.HAM if before.probability > 0.5 else Label.SPAM
+    assert small.learn(raw, wanted, source="test") is Learnt.LEARNT
+    learnt = small.check(raw)
+    assert learnt.stage == "reader"
+    assert (learnt.probability > 0.5) is (wanted is Label.SPAM)
+    other = Filter.open(cascaded.path, store=tmp_path / "s.db")
+    assert other.check(raw).probability == pytest.approx(learnt.probability, abs=1e-6)
+    other.close()
+    small.close()
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -247,17 +247,6 @@ def test_online_answers_before_it_learns() -> None:
     assert result.scored.ids == stream.ids
 
 
-def test_a_model_is_applied_as_it_is(dataset: Dataset, gathered: Gathered, tmp_path: Path) -> None:
-    """Applying changes nothing, and answers every message in order."""
-    recipe.make(gathered, tmp_path / "a.winnow", Options())
-    _, reflex = recipe.load(tmp_path / "a.winnow")
-    before = [weights.tobytes() for weights in reflex.weights]
-    first, second = (recipe.apply_model(dataset, reflex, corpus="x", view="both") for _ in range(2))
-    assert first.scored.ids == dataset.ids
-    assert first.scored.probability.tolist() == second.scored.probability.tolist()
-    assert [weights.tobytes() for weights in reflex.weights] == before
-
-
 def test_one_class_is_refused(tmp_path: Path) -> None:
     """Without ham there is nothing to tell apart, and the error says so."""
     found = recipe.gather([open_corpus(write_corpus(tmp_path / "mail", ham=0))])

@@ -31,6 +31,9 @@ TOKENIZER_FILE = "tokenizer.json"
 _OF_TIME_LEFT = 0.5
 _CANDIDATES = 4
 _MEMORY = 0.9  # of the mean of the reader's seconds
+# Of that mean with each message that comes too late for the reader: it is asked again some day,
+# else one slow minute would silence it for ever.
+_FORGIVEN = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ class Model:
             return Answer(first, "reflex", Why.SURE, scores)
         start = time.perf_counter()
         if by is not None and self._seconds > _OF_TIME_LEFT * (by - start):
+            self._seconds *= _FORGIVEN
             return Answer(first, "reflex", Why.LATE, scores)
         tokens = self.tokenizer.read(message, reading)
         try:

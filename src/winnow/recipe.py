@@ -348,11 +348,6 @@ class Evaluated:
     growth: list[tuple[int, int]] = field(default_factory=list)
 
 
-def apply_model(dataset: Dataset, reflex: Reflex, *, corpus: str, view: str) -> Evaluated:
-    """Answer every message with a model as it is."""
-    return _judge(dataset, reflex, range(len(dataset)), corpus=corpus, protocol="apply", view=view)
-
-
 def split(
     dataset: Dataset,
     options: Options,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,3 +138,120 @@ def test_progress_on_a_terminal(
         assert part in shown
     assert "\x1b[2K" in shown
     assert "together" not in shown.rpartition("\x1b[2K")[0]
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of an encoder small enough to train; skip the test without the extra."""
+    for name in ("jax", "optax", "onnx_ir"):
+        pytest.importorskip(name, reason="the extra [train] is not installed")
+    from tests.model.tiny import write_backbone
+
+    return write_backbone(tmp_path_factory.mktemp("bert"))
+
+
+def _small(backbone: Path) -> tuple[object, ...]:
+    return (
+        *("--stage", "reader", "--backbone", backbone, "--layers", "0"),
+        *("--pieces", 1000, "--tokens", 32, "--draws", 64),
+    )
+
+
+@pytest.mark.slow
+def test_both_stages(winnow: Run, corpus: Path, backbone: Path, mail: Path, tmp_path: Path) -> None:
+    """A reader is trained beside the reflex, kept to go on from, and what it costs is told."""
+    out, kept = tmp_path / "m.winnow", tmp_path / "kept"
+    words = ("train", "--out", out, *_small(backbone), "--checkpoints", kept, "--budget", "10s")
+    done = winnow(*words, corpus)
+    assert done.status == 0
+    for part in ("of the held-out mail", "The reflex alone:", "the most that helps:", "m@"):
+        assert part in done.out
+    files = {path.name for path in out.iterdir()}
+    assert {"reader.onnx", "tokenizer.json", "frontier.json", "frontier.svg"} <= files
+    assert "reflex, reader" in winnow("inspect", out).out
+    assert '"stage": "re' in winnow("check", "--json", "--model", out, mail / "c.eml").out
+    assert (kept / "reader.safetensors").is_file()
+    before = (out / "reader.onnx").read_bytes()
+    done = winnow(*words, "--budget", "1us", corpus)  # goes on from the end
+    assert (done.status, (out / "reader.onnx").read_bytes()) == (0, before)
+    assert "asked for 0.0% of the held-out mail" in done.out
+    assert "1us is less than the reflex alone takes on this machine." in done.out
+    # Another beginning is another training: the old one is not taken for it.
+    done = winnow(*words, "--layers", "1", corpus)
+    assert (done.status, "other mail or options; delete" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--layers", "0,7"), "has layers 0 to 1"),
+        (("--layers", "first"), "--layers first: write numbers"),
+        (("--teacher", "0;1"), "--teacher 0;1: write numbers"),
+        (("--teacher", "5"), "has layers 0 to 1"),
+        (("--held-out", "nobody"), "--held-out nobody: the corpora are mail."),
+        (("--held-out", "mail"), "left to learn from is of one class"),
+        (("--tokens", "8"), "--tokens: 16 to 512"),
+        (("--tokens", "200"), "made for 128 tokens"),
+        (("--pieces", "10"), "--pieces begins at 1000"),
+        (("--draws", "0"), "--draws at 1"),
+        (("--budget", "soon"), "'soon' is no budget"),
+        (("--backbone", "nowhere"), "nowhere is no backbone"),
+        (("--corrections",), "train the reflex with them"),
+    ],
+)
+def test_reader_options_that_do_not_fit_are_told(
+    words: tuple[str, ...],
+    told: str,
+    winnow: Run,
+    corpus: Path,
+    backbone: Path,
+    store: Path,
+    tmp_path: Path,
+) -> None:
+    """What was mistyped is a sentence before the hours of training, and nothing is made."""
+    if "--corrections" in words:
+        from winnow.store import Store
+
+        store.parent.mkdir(parents=True)
+        Store.open(store).close()
+    out = tmp_path / "m.winnow"
+    done = winnow("train", "--out", out, *_small(backbone), *words, corpus)
+    assert (done.status, done.out) == (2, "")
+    assert told in done.err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("--backbone", "x"), ("--layers", "1"), ("--teacher", "0"), ("--pieces", "2000")),
+        *(("--tokens", "64"), ("--draws", "9"), ("--held-out", "mail"), ("--checkpoints", "x")),
+        ("--budget", "2ms"),
+    ],
+)
+def test_reader_options_without_a_reader_are_told(
+    words: tuple[str, str], winnow: Run, corpus: Path, tmp_path: Path
+) -> None:
+    """They are not passed over in silence: whoever names one wants a reader."""
+    out = tmp_path / "m.winnow"
+    done = winnow("train", "--out", out, *words, corpus)
+    assert (done.status, f"{words[0]} is an option of --stage reader" in done.err) == (2, True)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("missing", ["jax", "optax", "onnx_ir"])
+def test_without_the_extra(missing: str, corpus: Path, tmp_path: Path) -> None:
+    """`pip install winnow-mail` alone trains no reader, and the error says what to install."""
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from winnow.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["train", "--stage", "reader", "--out", tmp_path / "m.winnow", corpus]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, words)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"training a reader needs {missing}, which is not installed" in done.stderr
+    assert "pip install 'winnow-mail[train]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "m.winnow").exists()

@@ -63,11 +63,11 @@ def ran() -> Ran:
 def test_it_learns(ran: Ran) -> None:
     """The loss falls, and unseen mail is told apart by what is kept."""
     losses = [loss for _, loss, _ in ran.training.state.curve]
-    assert losses[-1] < 0.6 * losses[0]
-    unseen = toy_rows(100, seed=1)
+    assert losses[-1] < 0.4 * losses[0]
+    unseen = toy_rows(64, seed=1)
     first = answer(random_weights(SHAPE), unseen, SHAPE)
     kept = answer(ran.training.weights, unseen, SHAPE)
-    assert ((kept > 0) == (unseen.target > 0.5)).mean() > 0.9
+    assert ((kept > 0) == (unseen.target > 0.5)).mean() > 0.85
     assert weighted_loss(kept, unseen) < 0.5 * weighted_loss(first, unseen)
 
 
@@ -81,12 +81,11 @@ def test_it_looks_and_tells_as_scheduled(ran: Ran) -> None:
     assert [look[:2] for look in ran.looks] == [(step, n + 1) for n, step in enumerate(looks)]
     assert [step for step, _, _ in ran.training.state.curve] == looks
     assert all(math.isnan(unseen) for _, _, unseen in ran.training.state.curve)
-    means = [float(np.mean([loss for _, _, loss, _ in ran.told[:1]])), ran.told[0][2]]
-    assert means[0] == means[1]
+    assert ran.told[SCHEDULE.look - 1][2] == ran.training.state.curve[0][1]
     rates = [rate for _, _, _, rate in ran.told]
     warm = int(SCHEDULE.warm * total)
     assert rates[:warm] == pytest.approx([SCHEDULE.rate * (n + 1) / warm for n in range(warm)])
-    assert set(rates[warm:]) == {pytest.approx(SCHEDULE.rate)}
+    assert rates[warm:] == pytest.approx([SCHEDULE.rate] * (total - warm))
 
 
 @pytest.mark.slow
@@ -155,16 +154,16 @@ def test_patience_counts_looks_after_the_best(
 def test_answers_are_in_the_order_of_the_rows() -> None:
     """Each message gets its own answer, though those of like length are read together."""
     weights, rows = random_weights(SHAPE), toy_rows(10)
-    together = answer(weights, rows, SHAPE, batch=4)
+    together = answer(weights, rows, SHAPE, batch=5)
     turned = list(reversed(range(10)))
     other = TokenRows([rows.tokens[n] for n in turned], rows.target[turned], rows.weight)
-    again = answer(weights, other, SHAPE, batch=4)
+    again = answer(weights, other, SHAPE, batch=5)
     assert np.abs(together - again[::-1]).max() < 1e-5  # another batch, another order of sums
     assert np.ptp(together) > 0.01
 
 
 def test_the_loss_is_the_logistic_one_by_weight() -> None:
-    """ln 2 without an opinion, and a row of weight 3 counts three times."""
+    """It is ln 2 without an opinion, and a row of weight 3 counts three times."""
     rows = toy_rows(2)
     assert weighted_loss(np.zeros(2), rows) == pytest.approx(math.log(2), abs=1e-12)
     rows = TokenRows(rows.tokens, np.array([0.0, 0.25], dtype=np.float32), np.array([1.0, 3.0]))
@@ -188,7 +187,7 @@ def test_too_little_memory_says_what_takes_less(
 
     training = training_of(toy_rows(32))
     monkeypatch.setattr(training, "_step", fail)
-    with pytest.raises(InputError, match="not enough memory.*fewer tokens.*checkpoint"):
+    with pytest.raises(InputError, match=r"not enough memory.*fewer tokens.*checkpoint"):
         training.run()
     assert training.state.step == 0
 
@@ -203,6 +202,28 @@ def test_other_failures_of_jax_are_not_called_memory(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(training, "_step", fail)
     with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
         training.run()
+
+
+def test_each_step_has_its_own_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is dropped differs from step to step, and is the same when a step is done again."""
+
+    def keys_of(training: Training, begin: int) -> list[str]:
+        keys: list[str] = []
+
+        def step(weights: Any, memory: Any, batch: Any, key: Any) -> Any:
+            keys.append(str(jax.random.key_data(key).tolist()))
+            return weights, memory, 0.5
+
+        monkeypatch.setattr(training, "_step", step)
+        training.state.step = begin
+        training.run()
+        return keys
+
+    rows = toy_rows(64)
+    whole = keys_of(training_of(rows), 0)
+    assert len(set(whole)) == len(whole) == 32
+    assert keys_of(training_of(rows), 7) == whole[7:]
+    assert keys_of(training_of(rows, replace(SCHEDULE, seed=1)), 0)[0] not in whole
 
 
 def test_no_draw_is_no_step() -> None:

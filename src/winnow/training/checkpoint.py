@@ -7,6 +7,7 @@ its place and moved there: a kill leaves the last one whole.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -25,6 +26,8 @@ def mark_of(training: Training) -> str:
     """16 hex digits of everything that decides how a training goes on."""
     digest = hashlib.blake2b(digest_size=8)
     digest.update(repr((training.shape, training.schedule)).encode())
+    for name, value in training.first.items():
+        digest.update(name.encode() + np.asarray(value).tobytes() + b"|")
     for part in (training.rows, training.held_out):
         if part is None:
             continue
@@ -63,7 +66,8 @@ def save_checkpoint(path: Path, state: State, mark: str) -> None:
         told = getattr(error, "strerror", None) or error
         raise InputError(f"cannot write the checkpoint to {path}: {told}.") from error
     finally:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path, training: Training, mark: str) -> None:

@@ -62,6 +62,7 @@ def logistic(
     *,
     offset: F64 | float = 0.0,
     prior: float = PRIOR,
+    intercept_prior: float = 1e-3 * PRIOR,
 ) -> tuple[F64, float]:
     """Penalised logistic regression by Newton's method.
 
@@ -71,7 +72,8 @@ def logistic(
         weights: (n,) importance of each message.
         centre: (k,) gains that the penalty pulls towards.
         offset: (n,) log-odds to add.
-        prior: the penalty's pull; the intercept's is a thousandth of it, towards 0.
+        prior: the penalty's pull on each gain.
+        intercept_prior: its pull on the intercept, towards 0.
 
     Returns:
         (k,) gains and the intercept.
@@ -79,7 +81,7 @@ def logistic(
     n, k = scores.shape
     design = np.hstack([scores, np.ones((n, 1))])
     towards = np.append(centre, 0.0)
-    penalty = np.append(np.full(k, prior), 1e-3 * prior)
+    penalty = np.append(np.full(k, prior), intercept_prior)
     theta = towards.copy()
     for _ in range(_ROUNDS):
         probability = 1.0 / (1.0 + np.exp(-np.clip(design @ theta + offset, -40, 40)))

@@ -94,6 +94,7 @@ class Training:
     Attributes:
         shape: of the network.
         schedule: how.
+        first: weights that it began with.
         steps: rows that each step reads.
         state: where it is.
     """
@@ -112,8 +113,8 @@ class Training:
         self.held_out = held_out
         self.steps = draw_order(rows, schedule.draws, schedule.batch, schedule.seed)
         self._optimiser = _optimiser(schedule, len(self.steps))
-        first = {name: jnp.asarray(value) for name, value in weights.items()}
-        self.state = State(first, self._optimiser.init(first))
+        self.first = {name: jnp.asarray(value) for name, value in weights.items()}
+        self.state = State(self.first, self._optimiser.init(self.first))
         self._step = jax.jit(partial(_step, self._optimiser, shape.heads, schedule))
 
     def run(
