@@ -9,7 +9,7 @@ from dataclasses import fields
 import pytest
 
 from tests.docs.pages import ROOT
-from winnow.features import content, stream
+from winnow.features import content, pieces, stream
 from winnow.mail import Limits, parse
 from winnow.message import Message
 
@@ -133,4 +133,5 @@ def test_the_page_names_every_limit() -> None:
     mail[1] //= 1 << 10  # and KiB
     weighed = [content.TEXT_CHARS, content.HIDDEN_CHARS, content.LINKED_HOSTS]
     raw = [stream.HEADER_BYTES, stream.BODY_BYTES]
-    assert found == sorted(mail + weighed + raw)
+    word = [pieces.WORD_CHARS, pieces.WORD_PIECES]
+    assert found == sorted(mail + weighed + raw + word)

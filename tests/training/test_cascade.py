@@ -225,10 +225,12 @@ def test_humility_keeps_the_ham_of_every_source_out_of_the_junk(seed: int, n: in
 
 
 def test_humility_is_no_greater_than_it_must_be() -> None:
-    """One of 250 may be lost; the one below it decides, and lies just below 0.90."""
-    values = np.full(250, -1.0)
-    values[:2] = 9.0, 5.0
-    found = humble(Cascade(1.0, 1.0, 0.0, -1.0, 1.0), _ham(values), np.zeros(250, dtype=np.int64))
+    """So many of 500 may be lost; the one below them decides, and lies just below 0.90."""
+    values = np.full(500, -1.0)
+    lost = int(HAM_LOST * 500)
+    assert lost > 0
+    values[:lost], values[lost] = 9.0, 5.0
+    found = humble(Cascade(1.0, 1.0, 0.0, -1.0, 1.0), _ham(values), np.zeros(500, dtype=np.int64))
     assert found.reflex * 5.0 == pytest.approx(JUNK_LOG_ODDS - 1e-3)
     assert (found.low, found.high) == (-1.0, 1.0)
 

@@ -88,7 +88,7 @@ def learning_picture(curve: Sequence[tuple[int, float, float]]) -> str:
 
 
 def _percent_axis(most: float) -> Axis:
-    if most <= 0:
+    if most < 1e-6:
         most = 1.0
     step = 10.0 ** math.floor(math.log10(most))
     top = math.ceil(most / step) * step
