@@ -174,7 +174,7 @@ def _write_model(
     """Train on all but the validation mail, with the combiner and the cascade of all rounds."""
     import make_reader
 
-    from winnow import recipe_reader
+    from winnow import recipe_graph, recipe_reader
 
     barred = dataset.names.index(VALIDATION)
     members = np.flatnonzero(dataset.sources != barred)
@@ -187,7 +187,7 @@ def _write_model(
         files=recipe_reader.stage_files(second.compiled, second.reader, handover),
         cascade=handover.cascade.to_json(),
         record=make_reader.record(second),
-        history=recipe_reader.reader_history(second.compiled),
+        history=recipe_graph.reader_history(second.compiled),
     )
     artifact, _, record = recipe.make(own, OUT, OPTIONS, unseen=moved, second=stage)
     print(f"wrote {artifact.label}: {record['cpu_seconds']}", flush=True)

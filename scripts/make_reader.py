@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow import recipe, recipe_reader
+from winnow import recipe, recipe_graph, recipe_reader
 from winnow.accounting import Budget
 from winnow.model.backbone import Backbone, read_backbone
 from winnow.model.minilm import fetch_minilm
 from winnow.recipe import Evaluated
 from winnow.recipe_cascade import DEFAULT_BUDGET, Handover, hand_over
-from winnow.recipe_reader import Compiled, Mail, ReaderOptions, TrainedReader
+from winnow.recipe_graph import Compiled
+from winnow.recipe_reader import Mail, ReaderOptions, TrainedReader
 from winnow.runtime import Cascade, Reader
 from winnow.training.balance import importance
 from winnow.training.cascade import HeldOut, humble
@@ -93,7 +94,9 @@ def train_second(
     rows = recipe_reader.reader_rows(replace(mail, variants=[]), held, reader.tokenizer)
     unseen[held] = answer(reader.weights, rows, reader.shape)
     lengths = np.array([len(reader.tokenizer.assemble(text).ids) for text in mail.texts])
-    return Second(reader, recipe_reader.compiled(reader, rows), unseen, lengths)
+    return Second(
+        reader, recipe_graph.compiled(reader.weights, reader.shape, rows), unseen, lengths
+    )
 
 
 def _answers(
@@ -229,7 +232,7 @@ def seconds_by_length(compiled: Compiled, reader: TrainedReader, tokens: I64) ->
     lengths = np.unique(np.linspace(8, reader.tokenizer.limit, 8).astype(int))
     times = []
     for length in lengths.tolist():
-        probe = recipe_reader.probe_of(length)
+        probe = recipe_graph.probe_of(length)
         spent = []
         for _ in range(15):
             start = time.process_time()

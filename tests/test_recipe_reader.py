@@ -17,31 +17,27 @@ pytest.importorskip("optax", reason="the extra [train] is not installed")
 from tests.cascaded import corpus_of
 from tests.model.tiny import VOCABULARY, random_weights, small_shape, write_backbone
 from tests.synthetic import message
-from winnow import recipe_reader
 from winnow.accounting import Budget
 from winnow.answering import Model
 from winnow.artifact import Artifact, read_artifact
 from winnow.corpus import Corpus
-from winnow.errors import InputError, ReaderError
+from winnow.errors import InputError
 from winnow.features import STREAM_HEAD, Named, Tokenizer, stream_hashes, without_word
 from winnow.features.hashing import hash_bytes
 from winnow.features.pieces import REQUIRED
 from winnow.model.backbone import Backbone, read_backbone
-from winnow.model.export import export
 from winnow.pipeline import Filter
 from winnow.policy import Rules
 from winnow.reading import read_evidence, text_form
 from winnow.recipe_cascade import Handover
+from winnow.recipe_graph import compiled
 from winnow.recipe_reader import (
     VARIANTS,
     Mail,
     ReaderOptions,
     TrainedReader,
-    compiled,
     gather_texts,
     make_with_reader,
-    probe_of,
-    reader_history,
     reader_record,
     reader_rows,
     split,
@@ -49,8 +45,7 @@ from winnow.recipe_reader import (
     text_of,
     tokenizer_for,
 )
-from winnow.runtime import Reader
-from winnow.tokens import TEXT, Tokens
+from winnow.tokens import Tokens
 from winnow.training.reader import Schedule, answer
 from winnow.training.train import Options
 from winnow.verdict import Label
@@ -217,52 +212,6 @@ def test_a_teacher_is_heard_beside_the_label(mail: Mail, tokenizer: Tokenizer) -
     assert np.ptp(said) > 0.01
     assert taught.tokens is rows.tokens
     assert taught.weight is rows.weight
-
-
-def test_a_graph_is_proved_and_rounded(mail: Mail, tokenizer: Tokenizer) -> None:
-    """What ships was compared with the network on mail, and the record says how far it is off."""
-    trained = _untrained(tokenizer)
-    rows = reader_rows(replace(mail, variants=[]), np.arange(10), tokenizer)
-    found = compiled(trained, rows)
-    network = answer(trained.weights, rows, trained.shape)
-    for graph, key in ((found.whole, "export_max_abs_error"), (found.graph, "int8_max_abs_error")):
-        reader = Reader(graph)
-        said = np.array([reader.read(tokens)[0] for tokens in rows.tokens])
-        assert float(np.abs(network - said).max()) == found.record[key]
-    assert found.record["export_max_abs_error"] < 1e-4
-    assert 0 < found.record["int8_mean_abs_error"] <= found.record["int8_max_abs_error"] < 0.2
-    assert found.record["bytes_int8"] == len(found.graph) < len(found.whole)
-    assert found.record["bytes_fp32"] == len(found.whole)
-    assert found.record["messages"] == 10
-    assert 0 <= found.record["int8_other_side_of_half_percent"] <= 100
-    json.dumps(found.record)
-
-
-@pytest.mark.parametrize(
-    ("factor", "told"), [(1.01, "differs from the network by"), (float("nan"), "no number")]
-)
-def test_a_graph_that_computes_something_else_does_not_ship(
-    mail: Mail, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, factor: float, told: str
-) -> None:
-    """A bug of the exporter stops the training's last step, and not the mail of a year."""
-
-    def spoilt(weights: Any, shape: Any) -> Any:
-        name = "layer0.down.kernel"
-        return export(weights | {name: (weights[name] * factor).astype(np.float32)}, shape)
-
-    monkeypatch.setattr(recipe_reader, "export", spoilt)
-    rows = reader_rows(mail, np.arange(4), tokenizer)
-    with pytest.raises((ValueError, ReaderError), match=told):
-        compiled(_untrained(tokenizer), rows)
-
-
-def test_an_input_to_time_a_reader_with() -> None:
-    """As long as it is wanted, of pieces that every reader has."""
-    for length in (1, 8, 500):
-        probe = probe_of(length)
-        assert len(probe.ids) == len(probe.fields) == length
-        assert probe.ids.max() < len(REQUIRED)
-        assert set(probe.fields.tolist()) == {TEXT}
 
 
 @pytest.mark.parametrize(
@@ -459,17 +408,8 @@ def test_files_and_record_of_a_reader(mail: Mail, tokenizer: Tokenizer) -> None:
     """JSON without NaN, and a picture also of a training that looked once."""
     trained = _untrained(tokenizer)
     rows = reader_rows(replace(mail, variants=[]), np.arange(4), tokenizer)
-    small = compiled(trained, rows)
+    small = compiled(trained.weights, trained.shape, rows)
     record = reader_record(trained, HOW, small)
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert record["curve"] == [[5, 0.5, None]]
     assert record["cpu_seconds"] == 1.2
-    history = reader_history(small)
-    assert [entry["nodes"] for entry in history] == [
-        small.record["nodes_fp32"],
-        small.record["nodes_int8"],
-    ]
-    assert [entry["max_abs_error"] for entry in history] == [
-        small.record["export_max_abs_error"],
-        small.record["int8_max_abs_error"],
-    ]

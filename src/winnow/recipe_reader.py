@@ -4,7 +4,7 @@ gather_texts   corpora -> dataset and texts, with variants that evade filters
 tokenizer_for  texts -> pieces
 reader_rows    texts -> tokens with targets, for the trainer
 train_reader   rows -> weights, with checkpoints
-compiled       weights -> the graph that ships, proved equal
+(recipe_graph makes of the weights the graph that ships)
 with_reader    reflex, reader and held-out answers -> artifact
 """
 
@@ -19,30 +19,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx_ir as ir
 from numpy.typing import NDArray
 
-from winnow import __version__, recipe
+from winnow import recipe
 from winnow.accounting import Budget
 from winnow.answering import READER_FILE, TOKENIZER_FILE
 from winnow.artifact import Artifact
-from winnow.compiler.quantize import quantize
 from winnow.corpus import Corpus, Example
 from winnow.corpus.evasion import EVASIONS, evade
 from winnow.errors import InputError
 from winnow.features import Reading, Tokenizer, read_content
-from winnow.features.pieces import REQUIRED, kept_pieces
+from winnow.features.pieces import kept_pieces
 from winnow.features.tokens import texts_of
 from winnow.mail import parse
 from winnow.message import Message
 from winnow.model.backbone import Backbone, first_weights
-from winnow.model.export import export
 from winnow.model.network import Shape
 from winnow.reading import text_form
 from winnow.recipe import Evaluated, Gathered, SecondStage
 from winnow.recipe_cascade import DEFAULT_BUDGET, Handover, frontier_files, hand_over
+from winnow.recipe_graph import Compiled, answers_of, compiled, reader_history
 from winnow.runtime import Reader, Reflex
-from winnow.tokens import FIELDS, TEXT, Tokens
+from winnow.tokens import FIELDS
 from winnow.training.balance import importance
 from winnow.training.cascade import HeldOut
 from winnow.training.checkpoint import load_checkpoint, mark_of, save_checkpoint
@@ -279,75 +277,6 @@ def teach(teacher: TrainedReader, rows: TokenRows, own: float = 0.3) -> TokenRow
     return replace(rows, target=mixed.astype(np.float32))
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """A reader as it ships.
-
-    Attributes:
-        graph: bytes of the ONNX file, in 8-bit integers.
-        whole: bytes of the graph in 32-bit floats.
-        record: what was measured, JSON values only.
-    """
-
-    graph: bytes
-    whole: bytes
-    record: dict[str, Any]
-
-
-# The exported graph and the network round differently; the largest difference of log-odds seen on
-# mail was 1e-5.
-EXPORT_TOLERANCE = 1e-3
-
-
-def compiled(reader: TrainedReader, probes: TokenRows) -> Compiled:
-    """Write a reader's graph, prove it on mail, and round it to 8 bits.
-
-    Args:
-        reader: as trained.
-        probes: real mail.
-
-    Raises:
-        ValueError: the graph does not compute what the network does.
-    """
-    graph = export(reader.weights, reader.shape)
-    small, quantized = quantize(graph)
-    whole, rounded = _serialised(graph), _serialised(small)
-    network = answer(reader.weights, probes, reader.shape)
-    exported, shipped = _answers(whole, probes), _answers(rounded, probes)
-    difference = float(np.abs(network - exported).max())
-    if not difference <= EXPORT_TOLERANCE:
-        raise ValueError(f"the exported graph differs from the network by {difference:.2g}")
-    record = {
-        "messages": len(probes),
-        "export_max_abs_error": difference,
-        "int8_max_abs_error": float(np.abs(network - shipped).max()),
-        "int8_mean_abs_error": float(np.abs(network - shipped).mean()),
-        "int8_other_side_of_half_percent": 100 * float(((network > 0) != (shipped > 0)).mean()),
-        "bytes_fp32": len(whole),
-        "bytes_int8": len(rounded),
-        "products_and_look_ups_rounded": len(quantized.nodes),
-        "nodes_fp32": len(graph.graph),
-        "nodes_int8": len(small.graph),
-    }
-    return Compiled(rounded, whole, record)
-
-
-def _serialised(graph: ir.Model) -> bytes:
-    data: bytes = ir.to_proto(graph).SerializeToString(deterministic=True)
-    return data
-
-
-def _answers(graph: bytes, rows: TokenRows) -> F64:
-    reader = Reader(graph)
-    return np.array([reader.read(tokens)[0] for tokens in rows.tokens])
-
-
-def probe_of(length: int) -> Tokens:
-    """An input of so many tokens, to time a reader with."""
-    ids = np.arange(length, dtype=np.int64) % len(REQUIRED)
-    return Tokens(ids, np.full(length, TEXT, dtype=np.int64))
-
-
 def stage_files(compiled_: Compiled, reader: TrainedReader, handover: Handover) -> dict[str, bytes]:
     """Files of the second stage, by name."""
     return {
@@ -469,7 +398,7 @@ def split(
     reflex = train(recipe.subset(dataset, learnt), options, progress).reflex
     first = _reflex_log_odds(reflex, dataset, tested)
     rows = reader_rows(replace(mail, variants=[]), tested, both.reader.tokenizer)
-    second = _answers(both.compiled.graph, rows)
+    second = answers_of(both.compiled.graph, rows)
     combined = [both.handover.cascade.log_odds(a, b) for a, b in zip(first, second, strict=True)]
 
     def judged(log_odds: Iterable[float]) -> Evaluated:
@@ -535,7 +464,7 @@ def _both_stages(
     if teacher is not None:
         rows = teach(taught(rows, teacher, "teacher"), rows)
     reader = taught(rows, reader_options, "reader")
-    small = compiled(reader, unseen)
+    small = compiled(reader.weights, reader.shape, unseen)
     first = _reflex_log_odds(reflex, dataset, held)
     held_answers = _held_answers(small.graph, unseen, first, mail.gathered)
     return _Both(reader, small, hand_over(held_answers, budget))
@@ -560,27 +489,6 @@ def reader_record(reader: TrainedReader, options: ReaderOptions, small: Compiled
         ],
         "compiled": small.record,
     }
-
-
-def reader_history(small: Compiled) -> list[dict[str, Any]]:
-    """What was done to a reader's weights, as the artifact's history has it."""
-    record = small.record
-    return [
-        {
-            "step": "train reader",
-            "version": __version__,
-            "bytes": record["bytes_fp32"],
-            "nodes": record["nodes_fp32"],
-            "max_abs_error": record["export_max_abs_error"],
-        },
-        {
-            "step": "quantize reader",
-            "version": __version__,
-            "bytes": record["bytes_int8"],
-            "nodes": record["nodes_int8"],
-            "max_abs_error": record["int8_max_abs_error"],
-        },
-    ]
 
 
 def _parts(dataset: Dataset, options: Options, held_out: Sequence[str]) -> tuple[I64, I64]:
