@@ -23,7 +23,7 @@ from winnow.recipe import Evaluated
 from winnow.recipe_cascade import DEFAULT_BUDGET, Handover, hand_over
 from winnow.recipe_graph import Compiled
 from winnow.recipe_reader import Mail, ReaderOptions, TrainedReader
-from winnow.runtime import Cascade, Reader
+from winnow.runtime import Combiner, Reader
 from winnow.training.balance import importance
 from winnow.training.cascade import HeldOut, humble
 from winnow.training.dataset import Dataset
@@ -169,8 +169,8 @@ class Judge:
     reflex_seconds: float
     reader_seconds: F64
 
-    def held_out(self, left: int | None) -> tuple[HeldOut, I64]:
-        """Both stages' answers for all sources but one, and the sources of the messages."""
+    def fitted(self, left: int | None) -> tuple[Combiner, Handover]:
+        """Both stages' combiners, fitted on the answers for all sources but one."""
         used = [k for k in self.rounds if k not in (left, self.barred)]
         parts = join([self.rounds[k] for k in used])
         combiner = combine(self.dataset, parts, self.options)
@@ -184,12 +184,11 @@ class Judge:
             reflex_seconds=self.reflex_seconds,
             reader_seconds=self.reader_seconds[members],
         )
-        return held, sources
+        return combiner, hand_over(held, BUDGET, shrink=lambda found: humble(found, held, sources))
 
-    def handover(self, left: int | None = None) -> Handover:
-        """The cascade fitted without one source, None leaves none out."""
-        held, sources = self.held_out(left)
-        return hand_over(held, BUDGET, shrink=lambda cascade: humble(cascade, held, sources))
+    def handover(self) -> Handover:
+        """The cascade that ships, of all sources."""
+        return self.fitted(None)[1]
 
     def judged(self) -> list[tuple[Evaluated, Evaluated, float]]:
         """Each left-out source by the cascade at the budget, and by both stages on everything.
@@ -199,12 +198,10 @@ class Judge:
         """
         results = []
         for left, own in self.rounds.items():
-            used = [k for k in self.rounds if k not in (left, self.barred)]
-            combiner = combine(self.dataset, join([self.rounds[k] for k in used]), self.options)
-            first = own.log_odds(combiner)
-            cascade = self.handover(left).cascade
-            both = _combined(cascade, first, self.second.unseen[own.members])
-            sure = (first <= cascade.low) | (first >= cascade.high)
+            combiner, handover = self.fitted(left)
+            cascade, first = handover.cascade, own.log_odds(combiner)
+            both = cascade.log_odds(first, self.second.unseen[own.members])
+            sure = np.array([cascade.is_sure(value) for value in first.tolist()])
             cascaded = np.where(sure, first, both)
             one, other = (self._figures(left, own.members, said) for said in (cascaded, both))
             results.append((one, other, 100 * float((~sure).mean())))
@@ -219,11 +216,6 @@ class Judge:
             protocol="leave-one-out",
             view=self.options.view,
         )
-
-
-def _combined(cascade: Cascade, first: F64, second: F64) -> F64:
-    found: F64 = cascade.intercept + cascade.reflex * first + cascade.reader * second
-    return found
 
 
 def seconds_by_length(compiled: Compiled, reader: TrainedReader, tokens: I64) -> F64:

@@ -103,11 +103,7 @@ def gather(
     for example in unique:
         if corrected and identity(example.raw) in corrected:
             continue
-        if example.label is None:
-            raise InputError(
-                f"{example.source}: {example.id} has no label; a corpus needs an index.tsv, or "
-                "name the mail with --spam and --ham."
-            )
+        check_label(example)
         message, reading, evidence = read_evidence(example.raw, size_bytes=example.size_bytes)
         builder.add(
             evidence, spam=example.label == Label.SPAM, id=example.id, source=example.source
@@ -121,6 +117,15 @@ def gather(
     through, mark = (rows[-1].seq, mark_of(rows[-1])) if rows else (0, "")
     seconds = time.process_time() - start
     return Gathered(builder.build(), unique.dropped, unique.conflicts, seconds, through, mark)
+
+
+def check_label(example: Example) -> None:
+    """Raise InputError where nobody says what a message is."""
+    if example.label is None:
+        raise InputError(
+            f"{example.source}: {example.id} has no label; a corpus needs an index.tsv, or "
+            "name the mail with --spam and --ham."
+        )
 
 
 def as_source(corpus: Corpus, path: Path) -> Corpus:

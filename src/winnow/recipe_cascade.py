@@ -316,9 +316,5 @@ def _labelled(corpora: Sequence[Corpus]) -> Iterator[Example]:
         InputError: one has no label.
     """
     for example in deduplicate(itertools.chain.from_iterable(corpora)):
-        if example.label is None:
-            raise InputError(
-                f"{example.source}: {example.id} has no label; a corpus needs an index.tsv, or "
-                "name the mail with --spam and --ham."
-            )
+        recipe.check_label(example)
         yield example

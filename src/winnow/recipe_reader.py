@@ -5,7 +5,7 @@ tokenizer_for  texts -> pieces
 reader_rows    texts -> tokens with targets, for the trainer
 train_reader   rows -> weights, with checkpoints
 (recipe_graph makes of the weights the graph that ships)
-with_reader    reflex, reader and held-out answers -> artifact
+make_with_reader  reflex, reader and held-out answers -> artifact
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from winnow.training.dataset import Dataset
 from winnow.training.pictures import learning_picture
 from winnow.training.reader import Schedule, Training, answer
 from winnow.training.reader_data import TokenRows
-from winnow.training.train import Options, train
+from winnow.training.train import Options, random_part, train
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -399,7 +399,7 @@ def split(
     first = _reflex_log_odds(reflex, dataset, tested)
     rows = reader_rows(replace(mail, variants=[]), tested, both.reader.tokenizer)
     second = answers_of(both.compiled.graph, rows)
-    combined = [both.handover.cascade.log_odds(a, b) for a, b in zip(first, second, strict=True)]
+    combined = both.handover.cascade.log_odds(first, second)
 
     def judged(log_odds: Iterable[float]) -> Evaluated:
         return recipe.evaluated(
@@ -498,17 +498,14 @@ def _parts(dataset: Dataset, options: Options, held_out: Sequence[str]) -> tuple
         raise InputError(f"--held-out {unknown[0]}: the corpora are {', '.join(dataset.names)}.")
     if held_out:
         indices = [dataset.names.index(name) for name in held_out]
-        held = np.isin(dataset.sources, indices)
+        left = np.isin(dataset.sources, indices)
+        seen, held = np.flatnonzero(~left), np.flatnonzero(left)
     else:
-        random = np.random.default_rng(options.seed)
-        held = np.zeros(len(dataset), dtype=bool)
-        for label in (False, True):
-            members = random.permutation(np.flatnonzero(dataset.spam == label))
-            held[members[: max(2, round(options.held_out * len(members)))]] = True
-    for part, name in ((held, "held out"), (~held, "left to learn from")):
+        seen, held = random_part(dataset, options)
+    for part, name in ((held, "held out"), (seen, "left to learn from")):
         if dataset.spam[part].all() or not dataset.spam[part].any():
             raise InputError(f"the mail {name} is of one class; both are needed.")
-    return np.flatnonzero(~held), np.flatnonzero(held)
+    return seen, held
 
 
 def _held_answers(graph: bytes, rows: TokenRows, first: F64, gathered: Gathered) -> HeldOut:

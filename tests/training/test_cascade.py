@@ -15,9 +15,7 @@ from winnow.runtime import Cascade
 from winnow.training.cascade import (
     EVERYTHING,
     HAM_LOST,
-    JUNK_LOG_ODDS,
     JUNKED_HAM,
-    SMALLEST_SOURCE,
     HeldOut,
     Point,
     combine_stages,
@@ -26,6 +24,7 @@ from winnow.training.cascade import (
     with_band,
     within,
 )
+from winnow.training.combiner import JUNK_LOG_ODDS, SMALLEST_SOURCE
 
 PLAIN = Cascade(0.7, 0.9, 0.1, -EVERYTHING, EVERYTHING)
 SEEDS = st.integers(0, 10_000)

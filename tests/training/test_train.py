@@ -11,11 +11,10 @@ import pytest
 from winnow.errors import InputError
 from winnow.evidence import Evidence
 from winnow.runtime import EXPERTS, Reflex, sigmoid
+from winnow.training.combiner import JUNK_LOG_ODDS, SMALLEST_SOURCE
 from winnow.training.dataset import Dataset, DatasetBuilder
 from winnow.training.train import (
     HAM_LOST,
-    JUNK_LOG_ODDS,
-    SMALLEST_SOURCE,
     VIEWS,
     Options,
     Unseen,

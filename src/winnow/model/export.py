@@ -5,7 +5,7 @@
 The head is applied to every token and the mean taken after it, which is the same number as the
 other way round and says what each token contributed. The graph has no mask: it is given messages
 at their exact length, one at a time or several of one length. That it computes what the network
-does is proved on mail whenever a reader is made (recipe_reader.compiled).
+does is proved on mail whenever a reader is made (recipe_graph.compiled).
 """
 
 from __future__ import annotations

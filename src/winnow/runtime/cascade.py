@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Numbers = TypeVar("_Numbers", float, NDArray[np.float64])
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,8 @@ class Cascade:
         """Whether the reflex's log-odds stand without asking the reader."""
         return not self.low < reflex < self.high
 
-    def log_odds(self, reflex: float, reader: float) -> float:
-        """Combine both answers."""
+    def log_odds(self, reflex: _Numbers, reader: _Numbers) -> _Numbers:
+        """Combine both answers, of one message or of many."""
         return self.intercept + self.reflex * reflex + self.reader * reader
 
     def to_json(self) -> dict[str, float]:

@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winnow.runtime import Cascade
-from winnow.training.combiner import logistic
+from winnow.training.combiner import JUNK_LOG_ODDS, humility, logistic
 
 F64 = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 EVERYTHING = 1e6  # a band that wide hands over every message
-JUNK_LOG_ODDS = 2.1972  # 0.90
 # Pull of the intercept towards 0: both stages are calibrated, and where held-out mail is nearly
 # separable, as in one small corpus, nothing else would hold it.
 STEADY = 1.0
@@ -29,7 +28,6 @@ JUNKED_HAM = 4.0
 # Humility: of a source that no stage has seen at most this part of the ham may be junked, if it
 # holds enough ham to tell.
 HAM_LOST = 0.008
-SMALLEST_SOURCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +110,8 @@ def humble(cascade: Cascade, held: HeldOut, sources: NDArray[np.int64]) -> Casca
         held: answers for mail of sources that neither stage has seen.
         sources: (n,) of the messages.
     """
-    both = cascade.intercept + cascade.reflex * held.reflex + cascade.reader * held.reader
-    highest = 0.0
-    for source in np.unique(sources):
-        ham = np.sort(both[(sources == source) & ~held.spam])
-        if len(ham) >= SMALLEST_SOURCE:
-            highest = max(highest, float(ham[-1 - int(HAM_LOST * len(ham))]))
-    factor = min(1.0, (JUNK_LOG_ODDS - 1e-3) / highest) if highest > 0 else 1.0
+    both = cascade.log_odds(held.reflex, held.reader)
+    factor = humility(both, held.spam, sources, HAM_LOST)
     return replace(
         cascade,
         reflex=factor * cascade.reflex,
@@ -158,7 +151,7 @@ def _badness(point: Point, held: HeldOut) -> tuple[float, float]:
 def _bands(held: HeldOut, cascade: Cascade) -> list[Point]:
     order = np.argsort(held.reflex, kind="stable")
     first = held.reflex[order]
-    both = cascade.intercept + cascade.reflex * first + cascade.reader * held.reader[order]
+    both = cascade.log_odds(first, held.reader[order])
     spam, weights = held.spam[order], held.weights[order]
     alone, together = _sums(first, spam, weights), _sums(both, spam, weights)
     costs = np.concatenate([[0.0], np.cumsum(held.reader_seconds[order] * weights)])

@@ -20,6 +20,8 @@ PRIOR = 10.0
 # The most log-odds may move away from a score per unit: separable held-out mail would ask for
 # infinite gains, and a probability of exactly 1.
 LARGEST_GAIN = 3.0
+JUNK_LOG_ODDS = 2.1972  # of 0.90, the shipped rule's threshold
+SMALLEST_SOURCE = 100  # ham of a source that is enough to tell how much of it would be junked
 _ROUNDS = 50
 
 
@@ -92,3 +94,22 @@ def logistic(
         if float(np.abs(move).max()) < 1e-7:
             break
     return theta[:-1], float(theta[-1])
+
+
+def humility(
+    log_odds: F64, spam: NDArray[np.bool_], sources: NDArray[np.int64], ham_lost: float
+) -> float:
+    """The factor, at most 1, by which answers are scaled down to junk little ham of any source.
+
+    Args:
+        log_odds: (n,) answers for mail of sources that had not been seen.
+        spam: (n,) labels.
+        sources: (n,) of the messages.
+        ham_lost: part of the ham of a source that may get 0.90.
+    """
+    highest = 0.0
+    for source in np.unique(sources):
+        ham = np.sort(log_odds[(sources == source) & ~spam])
+        if len(ham) >= SMALLEST_SOURCE:
+            highest = max(highest, float(ham[-1 - int(ham_lost * len(ham))]))
+    return min(1.0, (JUNK_LOG_ODDS - 1e-3) / highest) if highest > 0 else 1.0

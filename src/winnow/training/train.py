@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from winnow.errors import InputError
 from winnow.runtime import BITS, EXPERTS, Combiner, Reflex, places
 from winnow.training.balance import importance
-from winnow.training.combiner import fit_combiner
+from winnow.training.combiner import fit_combiner, humility
 from winnow.training.dataset import Dataset, Rows
 from winnow.training.expert import Schedule, evidence_rates, train_expert
 
@@ -47,10 +47,8 @@ FEWEST = 5  # messages of each class, below which nothing is learnt
 BLANK_STREAM_GAIN = 0.4
 
 # Humility: of a source that training has not seen at most this part of the ham may be junked, if
-# it holds enough ham to tell. Log-odds of 0.90, the shipped rule's threshold.
+# it holds enough ham to tell.
 HAM_LOST = 0.01
-SMALLEST_SOURCE = 100
-JUNK_LOG_ODDS = 2.1972
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +178,7 @@ def combine(dataset: Dataset, unseen: Unseen, options: Options) -> Combiner:
 
 
 def _humble(combiner: Combiner, unseen: Unseen, spam: NDArray[np.bool_], sources: I64) -> Combiner:
-    log_odds = unseen.log_odds(combiner)
-    highest = 0.0
-    for source in np.unique(sources):
-        ham = np.sort(log_odds[(sources == source) & ~spam])
-        if len(ham) >= SMALLEST_SOURCE:
-            highest = max(highest, float(ham[-1 - int(HAM_LOST * len(ham))]))
-    factor = min(1.0, (JUNK_LOG_ODDS - 1e-3) / highest) if highest > 0 else 1.0
+    factor = humility(unseen.log_odds(combiner), spam, sources, HAM_LOST)
     words, grams, traits, stream = (factor * gain for gain in combiner.gains)
     return Combiner((words, grams, traits, stream), factor * combiner.intercept)
 
@@ -239,14 +231,18 @@ def _folds(dataset: Dataset, options: Options) -> list[tuple[I64, I64]]:
     """(seen, unseen) rows of each round of calibration."""
     if options.calibrate == "left-out":
         return _folds_by_source(dataset)
+    return [random_part(dataset, options)]
+
+
+def random_part(dataset: Dataset, options: Options) -> tuple[I64, I64]:
+    """(seen, unseen) rows: of each class a part is held out, chosen by the seed."""
     random = np.random.default_rng(options.seed)
     unseen = []
     for label in (False, True):
         members = random.permutation(np.flatnonzero(dataset.spam == label))
         unseen.append(members[: max(2, round(options.held_out * len(members)))])
     held = np.sort(np.concatenate(unseen))
-    seen = np.setdiff1d(np.arange(len(dataset)), held)
-    return [(seen, held)]
+    return np.setdiff1d(np.arange(len(dataset)), held), held
 
 
 def _folds_by_source(dataset: Dataset) -> list[tuple[I64, I64]]:
