@@ -25,11 +25,12 @@ from winnow.recipe import Evaluated, Gathered
 from winnow.recipe_cascade import Handover
 from winnow.training.dataset import Dataset
 from winnow.training.metrics import Scored, one_minus_roca_percent
+from winnow.training.padding import padded
 from winnow.training.train import Options, Unseen, join
 from winnow.verdict import Label
 
 if TYPE_CHECKING:  # they need JAX, which the reflex's part of this recipe does without
-    from make_reader import Second
+    from make_reader import Judged, Second
 
     from winnow.recipe_reader import Mail
 
@@ -65,7 +66,7 @@ REFLEX_SECONDS = 0.36e-3
 # Sources count by the square root of their size, so more of one teaches little and costs time.
 LARGEST_SOURCE = 5_000
 
-_shared: Dataset | None = None
+_shared: tuple[Dataset, ...] = ()
 
 
 def main() -> int:
@@ -85,7 +86,7 @@ def main() -> int:
     mail = _prepared_mail(recipe_reader.gather_texts(list(sources(args.corpora))))
     dataset = mail.dataset
     print(f"read {len(dataset):,} messages in {time.time() - start:.0f} s", flush=True)
-    rounds = left_out(dataset, args.jobs)
+    rounds = left_out((dataset, mail.opened, padded(dataset)), args.jobs)
     args.work.mkdir(parents=True, exist_ok=True)
     second = make_reader.train_second(mail, [VALIDATION], args.work)
     judge = make_reader.Judge(
@@ -137,26 +138,33 @@ def _kept(dataset: Dataset) -> list[int]:
 def _prepared_mail(mail: Mail) -> Mail:
     """The same rows for both stages."""
     kept = _kept(mail.dataset)
+    opened = recipe.subset(mail.opened, kept)
     return replace(
         mail,
         gathered=replace(mail.gathered, dataset=prepared(mail.dataset)),
         texts=[mail.texts[row] for row in kept],
         variants=[mail.variants[row] for row in kept],
+        openings=(opened.experts[0], opened.experts[1]),
     )
 
 
-def left_out(dataset: Dataset, jobs: int) -> dict[int, Unseen]:
-    """Answers for each source but WRITTEN by experts that had not seen it, nor VALIDATION."""
+def left_out(forms: tuple[Dataset, ...], jobs: int) -> dict[int, Unseen]:
+    """Answers for each source but WRITTEN by experts that had not seen it, nor VALIDATION.
+
+    Args:
+        forms: the mail, its openings, and the mail with innocent text below.
+        jobs: processes.
+    """
     global _shared
-    _shared = dataset  # forked processes share its memory
-    real = [k for k, name in enumerate(dataset.names) if name != WRITTEN]
+    _shared = forms  # forked processes share its memory
+    real = [k for k, name in enumerate(forms[0].names) if name != WRITTEN]
     with get_context("fork").Pool(jobs) as pool:
         return dict(zip(real, pool.map(_round, real, chunksize=1), strict=True))
 
 
 def _round(left: int) -> Unseen:
-    assert _shared is not None
-    return recipe.answer_left_out(_shared, left, OPTIONS, unheard=[VALIDATION])
+    dataset, *forms = _shared
+    return recipe.answer_left_out(dataset, left, OPTIONS, unheard=[VALIDATION], forms=forms)
 
 
 def judged(dataset: Dataset, rounds: dict[int, Unseen]) -> list[Evaluated]:
@@ -212,12 +220,15 @@ def across(results: list[Evaluated]) -> dict[tuple[str, str], float]:
     return found
 
 
-def _card(results: list[Evaluated], both: list[tuple[Evaluated, Evaluated, float]]) -> str:
+def _card(results: list[Evaluated], both: list[Judged]) -> str:
     artifact, _ = recipe.load(OUT)
     training = artifact.manifest["training"]
     rows = [_row(one.figures) for one in results]
-    cascade = [_row(one.figures) + f" {handed:.1f} |" for one, _, handed in both]
-    everything = [_row(one.figures) for _, one, _ in both]
+    cascade = [
+        f"{_row(one.cascade.figures)} {one.handed_over_percent:.1f} | {_cell(one.padded_percent)} |"
+        for one in both
+    ]
+    everything = [_row(one.everything.figures) for one in both]
     reader = training["reader"]
     pairs = across(results)
     worst = max(pairs, key=lambda pair: pairs[pair])
@@ -241,6 +252,7 @@ def _card(results: list[Evaluated], both: list[tuple[Evaluated, Evaluated, float
         reader_cpu=f"{reader['cpu_seconds']:.0f}",
         reader=reader,
         gain=artifact.calibration["cascade"],
+        opening=artifact.calibration["cascade"]["opening"],
         validation=VALIDATION,
         pairs=len(pairs),
         mean=f"{np.mean(list(pairs.values())):.1f}",

@@ -23,7 +23,7 @@ from winnow.recipe import Evaluated
 from winnow.recipe_cascade import DEFAULT_BUDGET, Handover, hand_over
 from winnow.recipe_graph import Compiled
 from winnow.recipe_reader import Mail, ReaderOptions, TrainedReader
-from winnow.runtime import Combiner, Reader
+from winnow.runtime import Cascade, Combiner, Reader
 from winnow.training.balance import importance
 from winnow.training.cascade import HeldOut, humble
 from winnow.training.dataset import Dataset
@@ -32,6 +32,9 @@ from winnow.training.train import Options, Unseen, combine, join
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+FORMS = (0, 1)  # of mail, beside the whole: its opening, and the whole with innocent text below
 
 # A reader takes minutes to train, so sources are left out in four groups and not one by one. Large
 # corpora of both classes are alone; the small ones go with what is least like them.
@@ -148,12 +151,30 @@ def _trained(
 
 
 @dataclass(frozen=True)
+class Judged:
+    """What became of one left-out source.
+
+    Attributes:
+        cascade: by the cascade at the budget.
+        everything: by both stages on every message.
+        handed_over_percent: of the mail, by the cascade.
+        padded_percent: of the spam that the cascade catches, what it catches with innocent text
+            below; None without spam.
+    """
+
+    cascade: Evaluated
+    everything: Evaluated
+    handed_over_percent: float
+    padded_percent: float | None
+
+
+@dataclass(frozen=True)
 class Judge:
     """Fits cascades on left-out answers of both stages.
 
     Attributes:
         dataset: the mail.
-        rounds: the reflex's answers for each left-out source.
+        rounds: the reflex's answers for each left-out source, and for its FORMS.
         second: the reader's.
         options: of the reflex.
         barred: index of the validation source, which nothing is fitted on.
@@ -183,6 +204,8 @@ class Judge:
             weights=importance(spam, sources, power=0.25),
             reflex_seconds=self.reflex_seconds,
             reader_seconds=self.reader_seconds[members],
+            opening=parts.log_odds(combiner, FORMS[0]),
+            padded=parts.log_odds(combiner, FORMS[1]),
         )
         return combiner, hand_over(held, BUDGET, shrink=lambda found: humble(found, held, sources))
 
@@ -190,21 +213,26 @@ class Judge:
         """The cascade that ships, of all sources."""
         return self.fitted(None)[1]
 
-    def judged(self) -> list[tuple[Evaluated, Evaluated, float]]:
-        """Each left-out source by the cascade at the budget, and by both stages on everything.
-
-        Returns:
-            The two results, and how much of the mail was handed over, in percent.
-        """
+    def judged(self) -> list[Judged]:
+        """Each left-out source by a cascade fitted on the answers for the other ones."""
         results = []
         for left, own in self.rounds.items():
             combiner, handover = self.fitted(left)
-            cascade, first = handover.cascade, own.log_odds(combiner)
-            both = cascade.log_odds(first, self.second.unseen[own.members])
-            sure = np.array([cascade.is_sure(value) for value in first.tolist()])
-            cascaded = np.where(sure, first, both)
-            one, other = (self._figures(left, own.members, said) for said in (cascaded, both))
-            results.append((one, other, 100 * float((~sure).mean())))
+            whole, opening, below = (own.log_odds(combiner, form) for form in (None, *FORMS))
+            second = self.second.unseen[own.members]
+            said, asked = _cascaded(handover.cascade, whole, opening, second)
+            everything = handover.cascade.log_odds(whole, second, opening)
+            spam = self.dataset.spam[own.members]
+            caught = spam & (said >= 0)
+            still, _ = _cascaded(handover.cascade, below, opening, second)
+            results.append(
+                Judged(
+                    self._figures(left, own.members, said),
+                    self._figures(left, own.members, everything),
+                    100 * float(asked.mean()),
+                    100 * float((still[caught] >= 0).mean()) if caught.any() else None,
+                )
+            )
         return results
 
     def _figures(self, left: int, members: I64, log_odds: F64) -> Evaluated:
@@ -216,6 +244,14 @@ class Judge:
             protocol="leave-one-out",
             view=self.options.view,
         )
+
+
+def _cascaded(cascade: Cascade, whole: F64, opening: F64, second: F64) -> tuple[F64, Flags]:
+    """What a cascade says, and which messages the reader was asked about."""
+    pairs = zip(whole.tolist(), opening.tolist(), strict=True)
+    asked = np.array([not cascade.is_sure(*pair) for pair in pairs])
+    said: F64 = np.where(asked, cascade.log_odds(whole, second, opening), whole)
+    return said, asked
 
 
 def seconds_by_length(compiled: Compiled, reader: TrainedReader, tokens: I64) -> F64:

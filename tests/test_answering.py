@@ -190,7 +190,7 @@ def test_a_broken_reader_leaves_the_reflex_answering(
         answer = _answer(model, raw, by=0.0)
         assert (answer.stage, answer.why) == ("reflex", Why.BROKEN)
         assert answer.log_odds == model.reflex.log_odds(read_evidence(raw)[2])
-    assert model.second(*read_evidence(MAIL[0][0])[:2]) is None
+    assert model.second(*read_evidence(MAIL[0][0])) is None
     assert (model.reader, model.tokenizer, model.cascade) == (None, None, None)
 
 
@@ -234,7 +234,7 @@ def test_a_reader_that_fails_once_costs_one_answer(
         answer = _answer(model, raw)
     assert (answer.stage, answer.why, answer.log_odds) == ("reflex", Why.FAILED, alone)
     assert caplog.messages == ["the reflex's answer stands: the reader failed: out of order"]
-    assert model.second(*read_evidence(raw)[:2]) is None
+    assert model.second(*read_evidence(raw)) is None
     reader.fails = False
     assert _answer(model, raw).why is Why.UNSURE
 
@@ -354,7 +354,7 @@ def test_one_voice_does_not_rewrite_the_model(first: Artifact) -> None:
     mail, reading, evidence = read_evidence(_mixed(1))
     before = model.answer(mail, reading, evidence).log_odds
     was = model.reflex.log_odds(evidence)
-    step = model.reflex.step_for(evidence, spam=True, then=model.second(mail, reading))
+    step = model.reflex.step_for(evidence, spam=True, then=model.second(mail, reading, evidence))
     model.reflex.apply(evidence, step)
     moved = model.reflex.log_odds(evidence) - was
     assert LARGEST_MOVE - 0.1 < moved < LARGEST_MOVE + 0.1
@@ -369,12 +369,12 @@ def test_a_correction_is_no_larger_than_it_must_be(first: Artifact, tmp_path: Pa
     for artifact in (first, with_reader(first, dict.fromkeys(SCORES, 40.0))):
         small = Filter(artifact, Rules.default(), None)
         model, (mail, reading, evidence) = small._model, read_evidence(raw)
-        then = model.second(mail, reading)
+        then = model.second(mail, reading, evidence)
         steps.append(model.reflex.step_for(evidence, spam=True, then=then))
     assert steps[0] == steps[1]
     model = Model.of(with_reader(first, dict.fromkeys(SCORES, -40.0)))
     mail, reading, evidence = read_evidence(raw)
-    more = model.reflex.step_for(evidence, spam=True, then=model.second(mail, reading))
+    more = model.reflex.step_for(evidence, spam=True, then=model.second(mail, reading, evidence))
     assert more.amounts[0] > steps[0].amounts[0]
 
 
@@ -382,7 +382,7 @@ def test_what_becomes_of_the_reflex_is_what_the_answer_would_be(first: Artifact)
     """A correction is measured by the very answer that the next copy of the message gets."""
     cascade = CASCADES["both"]
     model = _with(first, Counted(2.0), cascade)
-    then = model.second(*read_evidence(MAIL[0][0])[:2])
+    then = model.second(*read_evidence(MAIL[0][0]))
     assert then is not None
     assert [then(-7.0), then(-4.0), then(4.0)] == [-7.0, -4.0, 4.0]
     assert then(1.5) == cascade.log_odds(1.5, 2.0)
@@ -489,16 +489,16 @@ def test_a_reader_that_fails_while_reasons_are_sought_costs_a_reason(first: Arti
     reader = Counted(2.0)
     model = _with(first, reader)
     raw = MAIL[0][0]
-    answer = _answer(model, raw)
+    answer, rest = _answer(model, raw), read_evidence(raw)[2]
     word = raw.split(b"Subject: ")[1].split()[0].decode()
     assert answer.tokens is not None
     reader.fails, asked = True, reader.asked
     gone = Named("word", word, hash_bytes(word.encode()))
-    assert model.again(answer, 1.0, gone) == ALWAYS.log_odds(1.0, 2.0)
+    assert model.again(answer, 1.0, rest, gone) == ALWAYS.log_odds(1.0, 2.0)
     assert reader.asked == asked + 1
-    assert model.again(answer, 1.0, Named("trait", word, 1)) == ALWAYS.log_odds(1.0, 2.0)
-    assert model.again(answer, 1.0, Named("word", "zebra", 1)) == ALWAYS.log_odds(1.0, 2.0)
-    assert model.again(answer, 1.0, None) == ALWAYS.log_odds(1.0, 2.0)
+    assert model.again(answer, 1.0, rest, Named("trait", word, 1)) == ALWAYS.log_odds(1.0, 2.0)
+    assert model.again(answer, 1.0, rest, Named("word", "zebra", 1)) == ALWAYS.log_odds(1.0, 2.0)
+    assert model.again(answer, 1.0, rest, None) == ALWAYS.log_odds(1.0, 2.0)
     assert reader.asked == asked + 1  # where the reader sees no difference it is not asked
 
 
@@ -509,7 +509,7 @@ def test_a_reflex_that_answered_alone_is_explained_alone(first: Artifact) -> Non
     message_, reading, evidence = read_evidence(MAIL[0][0])
     answer = model.answer(message_, reading, evidence)
     assert answer.stage == "reflex"
-    assert model.again(answer, 0.75, Named("word", "money", 1)) == 0.75
+    assert model.again(answer, 0.75, evidence, Named("word", "money", 1)) == 0.75
     assert model.leading(answer, reading) == []
     assert reader.asked == 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,7 +47,9 @@ class Answer:
         why: why that stage.
         scores: of the reflex's experts.
         tokens: what the reader was given, if it answered.
-        reader: its log-odds, and what each token added, if it answered.
+        reader: its log-odds, if it answered.
+        shares: what each token added to them.
+        opening: how the message begins, where that counts for itself.
     """
 
     log_odds: float
@@ -56,6 +59,7 @@ class Answer:
     tokens: Tokens | None = None
     reader: float | None = None
     shares: tuple[float, ...] = ()
+    opening: Reading | None = None
 
 
 class Model:
@@ -124,7 +128,8 @@ class Model:
         if self.reader is None or self.tokenizer is None or cascade is None:
             why = Why.BROKEN if self.broken else Why.ONLY_STAGE
             return Answer(first, "reflex", why, scores)
-        if cascade.is_sure(first):
+        opening, begins = self.opening(reading, evidence, scores) or (None, None)
+        if cascade.is_sure(first, begins):
             return Answer(first, "reflex", Why.SURE, scores)
         start = time.perf_counter()
         if by is not None and self._seconds > _OF_TIME_LEFT * (by - start):
@@ -138,17 +143,46 @@ class Model:
             return Answer(first, "reflex", Why.FAILED, scores)
         took = time.perf_counter() - start
         self._seconds = _MEMORY * self._seconds + (1 - _MEMORY) * took
-        combined = cascade.log_odds(first, second)
         return Answer(
-            combined, "reader", Why.UNSURE, scores, tokens, second, tuple(shares.tolist())
+            cascade.log_odds(first, second, begins),
+            "reader",
+            Why.OPENING if cascade.is_sure(first) else Why.UNSURE,
+            scores,
+            tokens,
+            second,
+            tuple(shares.tolist()),
+            opening,
         )
 
-    def again(self, answer: Answer, first: float, gone: Named | None) -> float:
+    def opening(
+        self, reading: Reading, evidence: Evidence, scores: Scores
+    ) -> tuple[Reading, float] | None:
+        """How a message begins, and the reflex's log-odds for that, where they may count.
+
+        Args:
+            reading: its content view.
+            evidence: its hashes.
+            scores: of the whole message.
+        """
+        cascade = self.cascade
+        if cascade is None or cascade.opening is None:
+            return None
+        combiner = self.reflex.combiner
+        if combiner.log_odds(scores) >= cascade.high:
+            return None
+        opening = reading.opening(cascade.opening.words)
+        if opening is None:
+            return None
+        rest = self.reflex.rescored(opening.within(evidence), scores, evidence)
+        return opening, combiner.log_odds(rest)
+
+    def again(self, answer: Answer, first: float, rest: Evidence, gone: Named | None) -> float:
         """What an answer would be without a thing, by the same stages.
 
         Args:
             answer: that was given.
             first: the reflex's log-odds without the thing.
+            rest: the evidence without it.
             gone: the thing; None when nothing is taken away.
         """
         if answer.tokens is None or answer.reader is None:
@@ -156,13 +190,15 @@ class Model:
         assert self.reader is not None
         assert self.tokenizer is not None
         assert self.cascade is not None
-        second = answer.reader
+        second, begins = answer.reader, None
         if gone is not None:
-            rest = self.tokenizer.without(gone, answer.tokens)
-            if not same(rest, answer.tokens):
+            left = self.tokenizer.without(gone, answer.tokens)
+            if not same(left, answer.tokens):
                 with contextlib.suppress(ReaderError):  # the answer stands, without that reason
-                    second, _ = self.reader.read(rest)
-        return self.cascade.log_odds(first, second)
+                    second, _ = self.reader.read(left)
+        if answer.opening is not None:
+            begins = self.reflex.log_odds(answer.opening.within(rest, gone))
+        return self.cascade.log_odds(first, second, begins)
 
     def leading(self, answer: Answer, reading: Reading) -> list[Named]:
         """Words that moved the reader most towards its answer: candidates for reasons."""
@@ -172,7 +208,9 @@ class Model:
         words = self.tokenizer.leading_words(answer.tokens, answer.shares, side, _CANDIDATES)
         return reading.find(words, plain, 2 * self.tokenizer.limit)
 
-    def second(self, message: Message, reading: Reading) -> Callable[[float], float] | None:
+    def second(
+        self, message: Message, reading: Reading, evidence: Evidence
+    ) -> Callable[[float], float] | None:
         """What becomes of the reflex's log-odds for a message, None where they always stand."""
         cascade = self.cascade
         if self.reader is None or self.tokenizer is None or cascade is None:
@@ -181,7 +219,22 @@ class Model:
             value, _ = self.reader.read(self.tokenizer.read(message, reading))
         except ReaderError:
             return None
-        return lambda first: first if cascade.is_sure(first) else cascade.log_odds(first, value)
+        scores = self.reflex.scores(evidence)
+        before = self.reflex.combiner.log_odds(scores)
+        opening, begins_before = self.opening(reading, evidence, scores) or (None, 0.0)
+        part = 0.0
+        if opening is not None:
+            words = len(opening.within(evidence).words)
+            part = math.sqrt(words / max(1, len(evidence.words)))
+
+        def then(first: float) -> float:
+            # A correction moves the opening, too, as far as its part of what is moved goes.
+            begins = None if opening is None else begins_before + part * (first - before)
+            if cascade.is_sure(first, begins):
+                return first
+            return cascade.log_odds(first, value, begins)
+
+        return then
 
 
 def _second_stage(artifact: Artifact) -> tuple[Reader, Tokenizer]:

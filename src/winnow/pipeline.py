@@ -169,7 +169,7 @@ class Filter:
         store = self._writable()
         message, reading, evidence = read_evidence(raw)
         name = identity(raw)
-        then = self._model.second(message, reading)  # slow, so before others have to wait
+        then = self._model.second(message, reading, evidence)  # slow, so before others have to wait
         with store.correction() as log:
             self.refresh()  # nobody else can write now, so this is what the step adds to
             active = log.active(name)
@@ -243,7 +243,7 @@ class Filter:
 
         def log_odds(rest: Evidence, thing: Named | None) -> float:
             first = reflex.combiner.log_odds(reflex.rescored(rest, answer.scores, evidence))
-            return self._model.again(answer, first, thing)
+            return self._model.again(answer, first, rest, thing)
 
         return explain_answer(
             reading,

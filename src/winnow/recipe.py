@@ -77,7 +77,7 @@ def gather(
     *,
     store: Store | None = None,
     in_order: bool = False,
-    also: Callable[[Example, Message, Reading], None] | None = None,
+    also: Callable[[Example, Message, Reading, Evidence], None] | None = None,
     progress: Progress = _silent,
 ) -> Gathered:
     """Read labelled mail into a dataset, leaving out repeated bodies.
@@ -109,7 +109,7 @@ def gather(
             evidence, spam=example.label == Label.SPAM, id=example.id, source=example.source
         )
         if also is not None:
-            also(example, message, reading)
+            also(example, message, reading, evidence)
         progress("reading", unique.kept + unique.dropped, expected)
     for row, evidence in corrected.values():
         spam = row.label == Label.SPAM
@@ -443,9 +443,21 @@ def _seen_without(dataset: Dataset, left: int, unheard: Sequence[str]) -> Any:
 
 
 def answer_left_out(
-    dataset: Dataset, left: int, options: Options, *, unheard: Sequence[str] = ()
+    dataset: Dataset,
+    left: int,
+    options: Options,
+    *,
+    unheard: Sequence[str] = (),
+    forms: Sequence[Dataset] = (),
 ) -> Unseen:
     """Scores for one source by experts that had seen neither it nor the unheard ones.
+
+    Args:
+        dataset: labelled evidence.
+        left: index of the source.
+        options: how to train.
+        unheard: names of sources that nothing is learnt from, either.
+        forms: datasets of the same messages in other forms, to answer, too.
 
     Raises:
         InputError: the other sources hold too little mail of one class.
@@ -453,7 +465,7 @@ def answer_left_out(
     held = np.flatnonzero(dataset.sources == left)
     seen = _seen_without(dataset, left, unheard)
     check_enough(dataset.spam[seen])
-    return unseen_scores(dataset, seen, held, options)
+    return unseen_scores(dataset, seen, held, options, forms=forms)
 
 
 def judge_left_out(

@@ -11,7 +11,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,12 @@ from winnow.errors import ArtifactError, InputError
 from winnow.features import Tokenizer
 from winnow.mail import parse
 from winnow.reading import read_evidence
-from winnow.runtime import Cascade, Reader, Reflex, sigmoid
+from winnow.runtime import Cascade, Reader, sigmoid
 from winnow.training.cascade import (
     HeldOut,
     Point,
     combine_stages,
+    fit_opening,
     frontier,
     with_band,
     within,
@@ -77,6 +78,8 @@ def hand_over(
         shrink: what to do with the gains before the band is chosen.
     """
     combined = shrink(combine_stages(held, before=before))
+    opening = fit_opening(held) or (None if before is None else before.opening)
+    combined = replace(combined, opening=opening)
     points = frontier(held, combined)
     chosen = within(points, budget.as_cpu_seconds(this_processor()).value)
     return Handover(with_band(combined, chosen), points, chosen, budget)
@@ -146,7 +149,7 @@ def calibrate(
             if not model.broken
             else f"{path}: {model.broken}"
         )
-    held = _measured(model.reflex, model.reader, model.tokenizer, corpora, progress)
+    held = _measured(model, model.reader, model.tokenizer, corpora, progress)
     handover = hand_over(held, budget, before=model.cascade)
     calibration = artifact.calibration | {"cascade": handover.cascade.to_json()}
     step = {"step": "calibrate", "budget": budget.text, "messages": len(held.spam)}
@@ -157,35 +160,41 @@ def calibrate(
 
 
 def _measured(
-    reflex: Reflex,
+    model: Model,
     reader: Reader,
     tokenizer: Tokenizer,
     corpora: Sequence[Corpus],
     progress: recipe.Progress,
 ) -> HeldOut:
     """Answers of both stages for each message, and the CPU time of each stage."""
-    rows: list[tuple[float, float, bool, float, float]] = []
+    reflex = model.reflex
+    rows: list[tuple[float, float, bool, float, float, float]] = []
     for example in _labelled(corpora):
         start = time.process_time()
         message, reading, evidence = read_evidence(
             example.raw, size_bytes=example.size_bytes, stream=reflex.hears_stream
         )
-        first = reflex.log_odds(evidence)
+        scores = reflex.scores(evidence)
+        first = reflex.combiner.log_odds(scores)
+        opening = model.opening(reading, evidence, scores)
         between = time.process_time()
         second, _ = reader.read(tokenizer.read(message, reading))
         end = time.process_time()
-        rows.append((first, second, example.label == Label.SPAM, between - start, end - between))
+        spam = example.label == Label.SPAM
+        begins = first if opening is None else opening[1]
+        rows.append((first, second, spam, between - start, end - between, begins))
         progress("answering", len(rows), None)
-    table = np.array(rows, dtype=np.float64).reshape(-1, 5)
-    spam = table[:, 2] > 0.5
-    check_enough(spam)
+    table = np.array(rows, dtype=np.float64).reshape(-1, 6)
+    labels = table[:, 2] > 0.5
+    check_enough(labels)
     return HeldOut(
         reflex=table[:, 0],
         reader=table[:, 1],
-        spam=spam,
+        spam=labels,
         weights=np.ones(len(table)),
         reflex_seconds=float(np.mean(table[:, 3])),
         reader_seconds=table[:, 4],
+        opening=table[:, 5],
     )
 
 

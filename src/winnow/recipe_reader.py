@@ -28,6 +28,7 @@ from winnow.artifact import Artifact
 from winnow.corpus import Corpus, Example
 from winnow.corpus.evasion import EVASIONS, evade
 from winnow.errors import InputError
+from winnow.evidence import Evidence, Hashes
 from winnow.features import Reading, Tokenizer, read_content
 from winnow.features.pieces import kept_pieces
 from winnow.features.tokens import texts_of
@@ -42,9 +43,10 @@ from winnow.recipe_graph import Compiled, answers_of, compiled, reader_history
 from winnow.runtime import Reader, Reflex
 from winnow.tokens import FIELDS
 from winnow.training.balance import importance
-from winnow.training.cascade import HeldOut
+from winnow.training.cascade import OPENING_WORDS, HeldOut
 from winnow.training.checkpoint import load_checkpoint, mark_of, save_checkpoint
-from winnow.training.dataset import Dataset
+from winnow.training.dataset import Dataset, Rows, packed
+from winnow.training.padding import padded
 from winnow.training.pictures import learning_picture
 from winnow.training.reader import Schedule, Training, answer
 from winnow.training.reader_data import TokenRows
@@ -71,16 +73,25 @@ class Mail:
         gathered: evidence, for the reflex.
         texts: of the same rows, in the same order.
         variants: one evading variant of each row, or none at all.
+        openings: words and grams of each row's opening; of the whole where it is no longer.
     """
 
     gathered: Gathered
     texts: list[Text]
     variants: list[Text] = field(default_factory=list)
+    openings: tuple[Rows, Rows] | None = None
 
     @property
     def dataset(self) -> Dataset:
         """Evidence of the rows."""
         return self.gathered.dataset
+
+    @property
+    def opened(self) -> Dataset:
+        """Evidence of the rows by their openings alone."""
+        assert self.openings is not None
+        words, grams = self.openings
+        return replace(self.dataset, experts=(words, grams, *self.dataset.experts[2:]))
 
 
 def text_of(message: Message, reading: Reading) -> Text:
@@ -104,16 +115,26 @@ def gather_texts(
         progress: told "reading" and "varying".
     """
     texts: list[Text] = []
+    openings: tuple[list[Hashes], list[Hashes]] = ([], [])
     raws: list[bytes] = []
 
-    def keep(example: Example, message: Message, reading: Reading) -> None:
+    def keep(example: Example, message: Message, reading: Reading, evidence: Evidence) -> None:
         texts.append(text_of(message, reading))
+        opening = reading.opening(OPENING_WORDS)
+        begins = evidence if opening is None else opening.within(evidence)
+        openings[0].append(begins.words)
+        openings[1].append(begins.grams)
         if variants:
             raws.append(example.raw)
 
     tell = progress or (lambda stage, done, total: None)
     gathered = recipe.gather(corpora, also=keep, progress=tell)
-    return Mail(gathered, texts, _varied(raws, gathered.dataset, seed, tell) if variants else [])
+    return Mail(
+        gathered,
+        texts,
+        _varied(raws, gathered.dataset, seed, tell) if variants else [],
+        (packed(openings[0]), packed(openings[1])),
+    )
 
 
 def _varied(
@@ -396,10 +417,10 @@ def split(
         progress=progress,
     )
     reflex = train(recipe.subset(dataset, learnt), options, progress).reflex
-    first = _reflex_log_odds(reflex, dataset, tested)
+    first, begins = (_reflex_log_odds(reflex, d, tested) for d in (dataset, mail.opened))
     rows = reader_rows(replace(mail, variants=[]), tested, both.reader.tokenizer)
     second = answers_of(both.compiled.graph, rows)
-    combined = both.handover.cascade.log_odds(first, second)
+    combined = both.handover.cascade.log_odds(first, second, begins)
 
     def judged(log_odds: Iterable[float]) -> Evaluated:
         return recipe.evaluated(
@@ -465,8 +486,11 @@ def _both_stages(
         rows = teach(taught(rows, teacher, "teacher"), rows)
     reader = taught(rows, reader_options, "reader")
     small = compiled(reader.weights, reader.shape, unseen)
-    first = _reflex_log_odds(reflex, dataset, held)
-    held_answers = _held_answers(small.graph, unseen, first, mail.gathered)
+    forms = (dataset, mail.opened, padded(dataset))
+    whole, opening, below = (_reflex_log_odds(reflex, form, held) for form in forms)
+    held_answers = replace(
+        _held_answers(small.graph, unseen, whole, mail.gathered), opening=opening, padded=below
+    )
     return _Both(reader, small, hand_over(held_answers, budget))
 
 

@@ -31,6 +31,7 @@ class Why(StrEnum):
     ONLY_STAGE = "the model has no reader"
     SURE = "the reflex is sure"
     UNSURE = "the reflex is unsure"
+    OPENING = "the message begins worse than it goes on"
     BROKEN = "the reader is broken"
     FAILED = "the reader failed"
     LATE = "there is no time for the reader"

@@ -11,7 +11,7 @@ from tests.features.messages import message, parsed_messages, texts
 from winnow.evidence import Evidence, Hashes
 from winnow.features.content import Named, Reading, Weights, read_content, without_list_footer
 from winnow.features.hashing import finish, hash_bytes
-from winnow.features.text import normalise
+from winnow.features.text import normalise, words_of
 from winnow.message import Address, Link, Message
 
 GRAM_SALT = 0x51
@@ -46,6 +46,45 @@ def test_without_a_word_is_the_message_without_it(
 def _message_of(fields: dict[str, list[str]], name: list[str]) -> Message:
     joined = {key: " ".join(words) for key, words in fields.items()}
     return message(sender=Address(" ".join(name), "x@example.org"), **joined)
+
+
+@given(texts(), texts(), texts(), texts(), st.integers(1, 5))
+def test_an_opening_is_the_message_that_ends_there(
+    subject: list[str], name: list[str], hidden: list[str], text: list[str], words: int
+) -> None:
+    """What is seen first, as if nothing followed or were hidden; None where that is all."""
+    fields = {"subject": subject, "hidden": hidden, "text": text}
+    reading = read_content(_message_of(fields, name))
+    whole = reading.evidence(NOTHING)
+    opening = reading.opening(words)
+    first = int(np.sum(reading.families < 3))
+    ends = reading.words.ends[first : first + words]
+    nothing_hidden = not words_of(" ".join(hidden)).hashes.size
+    if len(reading.words) - first <= words and nothing_hidden:
+        assert opening is None
+        return
+    assert opening is not None
+    start = int(reading.words.starts[first]) if len(ends) else 0
+    shown = reading.words.data[start : int(ends[-1]) if len(ends) else 0].decode("utf-8", "replace")
+    shorter = read_content(_message_of(fields | {"hidden": [], "text": [shown]}, name))
+    found, expected = opening.within(whole), shorter.evidence(NOTHING)
+    assert _same(found.words, expected.words)
+    assert _same(found.grams, expected.grams)
+    assert found.traits is whole.traits
+    assert found.stream is whole.stream
+
+
+def test_a_thing_is_removed_from_an_opening() -> None:
+    """Words that follow the opening do not move up; a trait is not the opening's."""
+    reading, whole = _read(text="one two three four five six")
+    opening = reading.opening(3)
+    assert opening is not None
+    two = Named("word", "two", hash_bytes(b"two"))
+    left = read_content(message(text="one three")).evidence(NOTHING)
+    found = opening.within(whole, two)
+    assert _same(found.grams, left.grams)
+    trait = Named("trait", "x", hash_bytes(b"two"))
+    assert _same(opening.within(whole, trait).grams, opening.within(whole).grams)
 
 
 def test_without_a_link_or_a_trait_takes_only_that() -> None:

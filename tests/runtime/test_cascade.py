@@ -6,14 +6,20 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.runtime import Cascade
+from winnow.runtime import STANDS_OUT, Cascade, Opening
+from winnow.runtime.cascade import OPENING_BELOW
 
 FLOATS = st.floats(-1e6, 1e6)
-CASCADES = st.builds(Cascade, st.floats(1e-3, 10), st.floats(0, 10), FLOATS, FLOATS, FLOATS)
+GAINS = st.floats(0, 10)
+OPENINGS = st.builds(Opening, st.integers(1, 10_000), FLOATS, GAINS, GAINS, FLOATS)
+CASCADES = st.builds(
+    Cascade, st.floats(1e-3, 10), GAINS, FLOATS, FLOATS, FLOATS, st.none() | OPENINGS
+)
 JSON = {"reflex": 0.5, "reader": 1.25, "intercept": -0.5, "low": -2.0, "high": 3.0}
 
 
@@ -63,3 +69,77 @@ def test_a_stage_that_counts_backwards_is_refused(change: dict[str, float]) -> N
     """With a gain of 0 or less a correction would move an answer the wrong way."""
     with pytest.raises(ValueError, match="out of range"):
         Cascade.from_json(JSON | change)
+
+
+OPENING = Opening(60, -0.25, 1.0, 0.5, -1.0)
+PADDED = Cascade(0.5, 1.25, -0.5, -2.0, 3.0, OPENING)
+
+
+@pytest.mark.parametrize(
+    ("reflex", "opening", "sure"),
+    [
+        (-5.0, None, True),
+        (-5.0, -5.0, True),
+        (-5.0, 2.0, False),  # goes on like ham, begins like spam
+        (-5.0, -1.9, False),
+        (-5.0, -2.0, True),  # the opening is as surely ham
+        (-2.0, -2.0 + STANDS_OUT, True),  # no more than lets it stand out
+        (3.0, 9.0, True),  # spam is spam
+    ],
+)
+def test_an_opening_that_stands_out_is_handed_over(
+    reflex: float, opening: float | None, sure: bool
+) -> None:
+    """Words of ham below a message keep no reader from it; where nothing is made of it they do."""
+    assert PADDED.is_sure(reflex, opening) is sure
+    assert Cascade.from_json(JSON).is_sure(reflex, opening)
+
+
+@given(FLOATS, FLOATS, st.floats(-10, 10), st.floats(-10, 10))
+def test_an_empty_band_has_no_openings(
+    bound: float, reflex: float, opening: float, reader: float
+) -> None:
+    """A budget below the reader's cost pays for no opening, either."""
+    cascade = Cascade(1.0, 1.0, 0.0, bound, bound, OPENING)
+    assert cascade.is_sure(reflex, opening)
+
+
+def test_a_message_is_as_bad_as_its_opening() -> None:
+    """-1 - 0.25 * -4 + 1 * opening + 0.5 * 2, but never junk; else the plain sum."""
+    assert PADDED.log_odds(-4.0, 2.0, 1.0) == pytest.approx(2 * math.tanh(2.0 / 2))
+    assert PADDED.log_odds(-4.0, 2.0, 0.0) == pytest.approx(2 * math.tanh(1.0 / 2))
+    assert PADDED.log_odds(-4.0, 1.0, -1.5) == -1.0
+    assert PADDED.log_odds(-4.0, 2.0, 99.0) == OPENING_BELOW
+    assert PADDED.log_odds(-4.0, 9.0, 9.0) == -0.5 - 2.0 + 1.25 * 9.0  # the whole is worse
+    plain = Cascade.from_json(JSON).log_odds(-4.0, 2.0)
+    assert PADDED.log_odds(-4.0, 2.0, -4.0 + STANDS_OUT) == plain == 0.0
+    assert PADDED.log_odds(-4.0, 2.0) == plain
+
+
+@given(st.lists(st.tuples(*[st.floats(-9, 9)] * 3), min_size=1))
+def test_many_are_combined_as_one_by_one(rows: list[tuple[float, float, float]]) -> None:
+    """Figures of thousands of messages are those of the messages."""
+    reflex, reader, opening = np.array(rows).T
+    found = PADDED.log_odds(reflex, reader, opening)
+    assert found.tolist() == [PADDED.log_odds(*row) for row in rows]
+
+
+@pytest.mark.parametrize("name", OPENING.__slots__)
+@pytest.mark.parametrize("bad", [None, "x", [], math.nan, math.inf])
+def test_an_opening_that_is_none_is_refused(name: str, bad: Any) -> None:
+    """As for the cascade's own numbers."""
+    value = PADDED.to_json()
+    value["opening"] = dict(value["opening"]) | {name: bad}
+    with pytest.raises(ValueError, match="cascade"):
+        Cascade.from_json(value)
+
+
+@pytest.mark.parametrize(
+    "change", [{"words": 0}, {"words": 10**6}, {"opening": -1}, {"reader": -1}]
+)
+def test_an_opening_out_of_range_is_refused(change: dict[str, float]) -> None:
+    """No words are no opening, and no answer counts backwards."""
+    value = PADDED.to_json()
+    value["opening"] = dict(value["opening"]) | change
+    with pytest.raises(ValueError, match="cascade"):
+        Cascade.from_json(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -15,7 +16,7 @@ import pytest
 from tests.serving.fakes import HAM, SPAM, FakeFilter
 from winnow.errors import StoreError
 from winnow.serving.board import Board
-from winnow.serving.engine import Engine, OverloadedError
+from winnow.serving.engine import Door, Engine, OverloadedError
 from winnow.serving.metrics import CELLS, ERRORS, LOST_ROWS, RECEIVED, VERDICTS, Meters
 from winnow.serving.settings import Limits
 from winnow.verdict import Action, Envelope, Label, Learnt
@@ -32,7 +33,7 @@ def run(
 
     async def body() -> Any:
         board = Board(2, CELLS)
-        bounds = Limits(**{"inline_bytes": 1000, "deadline_seconds": 0.3, **limits})
+        bounds = Limits(**{"inline_bytes": 1000, "deadline_seconds": 10.0, **limits})
         engine = Engine(filter_ or FakeFilter(), limits=bounds, meters=Meters(board.rows[1]))
         try:
             return await test(engine, board)
@@ -100,13 +101,20 @@ def test_large_messages_do_not_stop_the_loop():
         door = engine.door("http")
         slow = asyncio.ensure_future(door.check(b"SLEEP 200 " + LARGE))
         await asyncio.sleep(0.02)
-        start = time.perf_counter()
         await door.check(HAM)
-        assert time.perf_counter() - start < 0.1
         assert not slow.done()
         await slow
 
     run(test)
+
+
+async def answered(door: Door) -> None:
+    """Ask until there is an answer in time, as there must be once a thread is free."""
+    for _ in range(100):
+        with contextlib.suppress(TimeoutError):
+            assert await door.check(b"SLEEP 1 " + LARGE)
+            return
+    pytest.fail("the thread was never free again")
 
 
 def test_deadline():
@@ -114,15 +122,12 @@ def test_deadline():
 
     async def test(engine: Engine, board: Board) -> None:
         door = engine.door("spamd")
-        start = time.perf_counter()
         with pytest.raises(TimeoutError):
             await door.check(b"SLEEP 500 " + LARGE)
-        assert time.perf_counter() - start < 0.45
         assert board.total(ERRORS.cell("spamd", "deadline")) == 1
         with pytest.raises(TimeoutError):  # the only thread still sleeps
             await door.check(b"SLEEP 1 " + LARGE, size_bytes=1)
-        await asyncio.sleep(0.3)
-        assert await door.check(b"SLEEP 1 " + LARGE)
+        await answered(door)
 
     run(test, threads=1, deadline_seconds=0.15)
 
@@ -168,17 +173,16 @@ def test_a_locked_database_stops_no_answer():
         with pytest.raises(StoreError):
             await door.learn(b"LOCKED", Label.SPAM, source="test")
         assert board.total(ERRORS.cell("http", "store")) == 1
-        slow = asyncio.ensure_future(door.learn(b"SLEEP 400", Label.SPAM, source="test"))
+        slow = asyncio.ensure_future(door.learn(b"SLEEP 1500", Label.SPAM, source="test"))
         await asyncio.sleep(0.01)
-        start = time.perf_counter()
         assert await door.check(HAM)
         assert await door.check(LARGE)
-        assert time.perf_counter() - start < 0.2
+        assert not slow.done()
         with pytest.raises(TimeoutError):
             await slow
         assert board.total(ERRORS.cell("http", "deadline")) == 1
 
-    run(test)
+    run(test, deadline_seconds=1.0)
 
 
 def test_corrections_of_others(tmp_path: Path):

@@ -107,15 +107,39 @@ class Reading:
         words, grams = self._word_evidence(None), self._gram_evidence(None)
         return Evidence(words, grams, self._trait_evidence(None), stream)
 
+    def opening(self, words: int) -> Reading | None:
+        """What a person sees first: subject, sender's name, links and the first words of the text.
+
+        Args:
+            words: how many of the visible text.
+
+        Returns:
+            None where that is all that the message says.
+        """
+        seen = self.families != _HIDDEN
+        seen[int(np.searchsorted(self.families, _TEXT)) + words :] = False
+        if seen.all():
+            return None
+        return replace(self, words=self.words.only(seen), families=self.families[seen])
+
+    def within(self, whole: Evidence, gone: Named | None = None) -> Evidence:
+        """Evidence whose words are these only, and all else that of the whole.
+
+        Args:
+            whole: evidence of the whole message.
+            gone: a thing that is removed, unless it is a trait.
+        """
+        drop = None if gone is None or gone.kind == "trait" else np.uint64(gone.key)
+        return replace(whole, words=self._word_evidence(drop), grams=self._gram_evidence(drop))
+
     def without(self, thing: Named, whole: Evidence) -> Evidence:
         """Return the evidence that is left when every occurrence of one thing is removed.
 
         Words that stood around a removed word become neighbours, as they would in the text.
         """
-        key = np.uint64(thing.key)
         if thing.kind == "trait":
-            return replace(whole, traits=self._trait_evidence(key))
-        return replace(whole, words=self._word_evidence(key), grams=self._gram_evidence(key))
+            return replace(whole, traits=self._trait_evidence(np.uint64(thing.key)))
+        return self.within(whole, thing)
 
     def strongest(self, weights: Weights, side: float, limit: int) -> list[Named]:
         """Return the words and linked hosts whose own weights point most one way.

@@ -31,8 +31,12 @@ _LONG_NUMBER = re.compile("0{5,}")
 _LEET = re.compile(r"(?<=[^\W\d_])[01345](?=[^\W\d_])")
 _LETTER = {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s"}
 _DIGITS = str.maketrans("123456789", "000000000")
-# "v i a g r a", "v.i.a.g.r.a": four or more single letters held apart by one sign each.
-_SPACED = re.compile(r"(?<![^\W_])[^\W\d_](?:([ .*_-])[^\W\d_])(?:\1[^\W\d_]){2,40}(?![^\W_])")
+# "v i a g r a", "v.1.a.g.r.a": four or more single letters, or digits that stand for letters, held
+# apart by one sign each.
+_SPACED = re.compile(
+    r"(?<![^\W_])[^\W\d_](?:([ .*_-])(?:[^\W\d_]|[01345]))"
+    r"(?:\1(?:[^\W\d_]|[01345])){1,40}\1[^\W\d_](?![^\W_])"
+)
 _NOT_LETTER = re.compile(r"[\W_]+")
 # Letters of other alphabets that look like Latin ones, folded in words that have both.
 _LOOK_ALIKE = str.maketrans(
@@ -53,12 +57,12 @@ def plain(text: str) -> str:
     """
     text = normalise(text)
     if not text.isascii():
-        if _FOLDABLE.search(text):
-            text = _WORD.sub(_folded, text)
         text = "".join(c for c in unicodedata.normalize("NFD", text) if not _is_accent(c))
+    text = _SPACED.sub(lambda found: _NOT_LETTER.sub("", found[0]), text)
+    if _FOLDABLE.search(text):
+        text = _WORD.sub(_folded, text)
     text = _LEET.sub(lambda found: _LETTER[found[0]], text)
     text = _REPEATED_SIGN.sub(r"\1\1", text)
-    text = _SPACED.sub(lambda found: _NOT_LETTER.sub("", found[0]), text)
     return _LONG_NUMBER.sub("0000", text.translate(_DIGITS))
 
 

@@ -12,6 +12,7 @@ import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from winnow.features.hashing import I64, MAX_BYTES, U8, U64, hash_spans
 
@@ -93,6 +94,10 @@ class Words:
     def part(self, first: int) -> Words:
         """The words from an index on."""
         return Words(self.data, self.starts[first:], self.ends[first:], self.hashes[first:])
+
+    def only(self, kept: NDArray[np.bool_]) -> Words:
+        """The marked words, (w,)."""
+        return Words(self.data, self.starts[kept], self.ends[kept], self.hashes[kept])
 
     def grams(self, chosen: I64 | slice, length: int) -> U64:
         """n-grams of some of the words, joined by single spaces, as packed bytes.

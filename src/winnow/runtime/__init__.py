@@ -1,6 +1,6 @@
 """Evidence -> probability: the model's stages as they run, and the online step that moves them."""
 
-from winnow.runtime.cascade import Cascade
+from winnow.runtime.cascade import STANDS_OUT, Cascade, Opening
 from winnow.runtime.model import cascade_of, reflex_of, tensors_of
 from winnow.runtime.reader import Reader
 from winnow.runtime.reflex import (
@@ -19,8 +19,10 @@ __all__ = [
     "BITS",
     "EXPERTS",
     "NO_STEP",
+    "STANDS_OUT",
     "Cascade",
     "Combiner",
+    "Opening",
     "Reader",
     "Reflex",
     "Scores",

@@ -3,13 +3,50 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 _Numbers = TypeVar("_Numbers", float, NDArray[np.float64])
+
+# A message's opening stands out when it gets this much more log-odds than the whole.
+STANDS_OUT = 1.5
+# What an opening alone can do is to flag a message (below 0.88): junk needs the whole. Its log-odds
+# come close to this bound smoothly, so that every word keeps its part in them.
+OPENING_BELOW = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What is made of a message that begins like spam and goes on like ham, as padded spam does.
+
+        x = intercept + whole * (the reflex's) + opening * (its of the opening alone)
+            + reader * (the reader's)
+        log-odds = x up to 0, 2 * tanh(x / 2) above 0
+
+    Attributes:
+        words: of the visible text that are its opening.
+        whole: gain of the reflex's log-odds; below 0 where the contrast speaks for padding.
+        opening: gain of those of the opening, 0 or above.
+        reader: gain of the reader's, 0 or above.
+        intercept: log-odds when all are at 0.
+    """
+
+    words: int
+    whole: float
+    opening: float
+    reader: float
+    intercept: float
+
+    def log_odds(self, whole: _Numbers, opening: _Numbers, reader: _Numbers) -> _Numbers:
+        """Combine the answers, of one message or of many."""
+        gains = self.whole * whole + self.opening * opening + self.reader * reader
+        sum_ = gains + self.intercept
+        bounded = np.where(sum_ > 0, OPENING_BELOW * np.tanh(sum_ / OPENING_BELOW), sum_)
+        return bounded if isinstance(sum_, np.ndarray) else float(bounded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +55,17 @@ class Cascade:
 
         log-odds = intercept + reflex * (the reflex's log-odds) + reader * (the reader's)
 
+    Innocent text below a message makes the reflex sure of ham. So the opening of a long message is
+    answered for, too; where it stands out the reader is asked, and the message counts as what is
+    worse, the whole or its opening.
+
     Attributes:
         reflex: gain of the reflex's log-odds, above 0.
         reader: gain of the reader's, 0 or above.
         intercept: log-odds when both are at 0.
         low: at or below it the reflex answers alone: ham.
         high: at or above it the reflex answers alone: spam.
+        opening: what is made of an opening that stands out; None is nothing.
     """
 
     reflex: float
@@ -31,27 +73,71 @@ class Cascade:
     intercept: float
     low: float
     high: float
+    opening: Opening | None = None
 
-    def is_sure(self, reflex: float) -> bool:
-        """Whether the reflex's log-odds stand without asking the reader."""
-        return not self.low < reflex < self.high
+    def is_sure(self, reflex: float, opening: float | None = None) -> bool:
+        """Whether the reflex's log-odds stand without asking the reader.
 
-    def log_odds(self, reflex: _Numbers, reader: _Numbers) -> _Numbers:
-        """Combine both answers, of one message or of many."""
-        return self.intercept + self.reflex * reflex + self.reader * reader
+        Args:
+            reflex: its log-odds for the whole message.
+            opening: its log-odds for the opening, None where the message is no longer than that.
+        """
+        if self.low < reflex < self.high:
+            return False
+        return not (
+            self.opening is not None
+            and opening is not None
+            and opening - reflex > STANDS_OUT
+            and reflex <= self.low < min(opening, self.high)
+        )
 
-    def to_json(self) -> dict[str, float]:
+    def log_odds(
+        self, reflex: _Numbers, reader: _Numbers, opening: _Numbers | None = None
+    ) -> _Numbers:
+        """Combine the answers, of one message or of many.
+
+        Args:
+            reflex: the reflex's log-odds for the whole message.
+            reader: the reader's.
+            opening: the reflex's for the opening; the same as for the whole where the message is
+                no longer than that.
+        """
+        both = self.intercept + self.reflex * reflex + self.reader * reader
+        if self.opening is None or opening is None:
+            return both
+        alone = self.opening.log_odds(reflex, opening, reader)
+        worse = np.where(opening - reflex > STANDS_OUT, np.maximum(both, alone), both)
+        return worse if isinstance(both, np.ndarray) else float(worse)
+
+    def to_json(self) -> dict[str, Any]:
         """As calibration.json keeps it."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, value: Any) -> Cascade:
         """Inverse of `to_json`; raises ValueError on anything else."""
         try:
-            numbers = [float(value[name]) for name in cls.__slots__]
-        except (TypeError, KeyError, ValueError, OverflowError) as error:
+            reflex, reader, intercept, low, high = _numbers(value, cls.__slots__[:5])
+            opening = None if value.get("opening") is None else _opening(value["opening"])
+            found = cls(reflex, reader, intercept, low, high, opening)
+        except (TypeError, KeyError, ValueError, OverflowError, AttributeError) as error:
             raise ValueError("no cascade") from error
-        found = cls(*numbers)
-        if not all(map(math.isfinite, numbers)) or found.reflex <= 0 or found.reader < 0:
+        begins = found.opening
+        counted = (found.reader, *(() if begins is None else (begins.opening, begins.reader)))
+        if found.reflex <= 0 or min(counted) < 0:
             raise ValueError("a cascade out of range")
         return found
+
+
+def _opening(value: Any) -> Opening:
+    words, *gains = _numbers(value, Opening.__slots__)
+    if not 1 <= words <= 10_000:
+        raise ValueError("no opening")
+    return Opening(int(words), *gains)
+
+
+def _numbers(value: Any, names: Sequence[str]) -> list[float]:
+    numbers = [float(value[name]) for name in names]
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("not finite")
+    return numbers

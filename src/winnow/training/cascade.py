@@ -1,8 +1,8 @@
 """Both stages' answers for held-out mail, and what they cost -> when the reflex hands over.
 
-Which messages are handed over is a band of the reflex's log-odds. For every band its mean cost and
-its errors on held-out mail are known exactly, so that the best band for a budget is looked up, not
-searched for; the best of each cost are the frontier.
+Which messages are handed over is a band of the reflex's log-odds, and those below it whose opening
+stands out. For every band its mean cost and its errors on held-out mail are known exactly, so that
+the best band for a budget is looked up, not searched for; the best of each cost are the frontier.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.runtime import Cascade
+from winnow.runtime import STANDS_OUT, Cascade, Opening
 from winnow.training.combiner import JUNK_LOG_ODDS, humility, logistic
 
 F64 = NDArray[np.float64]
@@ -29,6 +29,13 @@ JUNKED_HAM = 4.0
 # holds enough ham to tell.
 HAM_LOST = 0.008
 
+OPENING_WORDS = 60
+# How often a message with innocent text below it counts beside the message as it came, spam and ham
+# (padded spam is rare in labelled mail, and a user's spam may be nothing else).
+PADDED = (0.6, 0.15)
+# Messages of each class whose opening must stand out, below which nothing is made of openings.
+FEWEST_OPENINGS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
@@ -41,6 +48,9 @@ class HeldOut:
         weights: (n,) how much each message counts, mean 1.
         reflex_seconds: mean CPU time of the first stage, parsing and features among it.
         reader_seconds: (n,) CPU time of the second.
+        opening: (n,) the reflex's log-odds for the opening; as for the whole message where it is no
+            longer. None is no openings.
+        padded: (n,) the reflex's log-odds with innocent text below; None when not asked.
     """
 
     reflex: F64
@@ -49,6 +59,8 @@ class HeldOut:
     weights: F64
     reflex_seconds: float
     reader_seconds: F64
+    opening: F64 | None = None
+    padded: F64 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +114,40 @@ def combine_stages(
     return Cascade(float(gains[0]), float(gains[1]), intercept, -EVERYTHING, EVERYTHING)
 
 
+def fit_opening(held: HeldOut) -> Opening | None:
+    """Fit what is made of an opening that stands out, on mail as it came and padded.
+
+    The reader's answer for padded mail is taken to be that for the mail as it came: what is added
+    lies beyond what it reads.
+
+    Returns:
+        None where there are too few such messages to tell.
+    """
+    if held.opening is None or held.padded is None:
+        return None
+    share = np.where(held.spam, *PADDED)
+    parts = [(held.reflex, held.weights), (held.padded, held.weights * share)]
+    scores, weights, spam = [], [], []
+    for whole, weight in parts:
+        out = held.opening - whole > STANDS_OUT
+        scores.append(np.stack([whole, held.opening, held.reader], axis=1)[out])
+        weights.append(weight[out])
+        spam.append(held.spam[out])
+    labels = np.concatenate(spam)
+    if min(labels.sum(), (~labels).sum()) < FEWEST_OPENINGS:
+        return None
+    gains, intercept = logistic(
+        np.concatenate(scores),
+        labels.astype(np.float64),
+        np.concatenate(weights),
+        np.full(3, 1 / 3),
+    )
+    if gains[1:].min() < 0:
+        return None
+    whole, opening, reader = gains.tolist()
+    return Opening(OPENING_WORDS, whole, opening, reader, intercept)
+
+
 def humble(cascade: Cascade, held: HeldOut, sources: NDArray[np.int64]) -> Cascade:
     """Scale a cascade down until of no source more than HAM_LOST of the ham gets 0.90.
 
@@ -150,42 +196,46 @@ def _badness(point: Point, held: HeldOut) -> tuple[float, float]:
 
 def _bands(held: HeldOut, cascade: Cascade) -> list[Point]:
     order = np.argsort(held.reflex, kind="stable")
-    first = held.reflex[order]
-    both = cascade.log_odds(first, held.reader[order])
-    spam, weights = held.spam[order], held.weights[order]
-    alone, together = _sums(first, spam, weights), _sums(both, spam, weights)
-    costs = np.concatenate([[0.0], np.cumsum(held.reader_seconds[order] * weights)])
-    counts = np.concatenate([[0.0], np.cumsum(weights)])
+    first, spam, weights = held.reflex[order], held.spam[order], held.weights[order]
+    opening = first if held.opening is None else held.opening[order]
+    both = cascade.log_odds(first, held.reader[order], opening)
+    alone = _counted(first, spam, weights, np.zeros(len(first)), 0.0)
+    read = _counted(both, spam, weights, held.reader_seconds[order], 1.0)
+    running = np.concatenate([np.zeros((1, 5)), np.cumsum(read - alone, axis=0)])
+    stands_out = (opening - first > STANDS_OUT) & (cascade.opening is not None)
     edges = np.unique(np.linspace(0, len(first), _EDGES + 1).astype(int))
     edges = np.unique([*np.searchsorted(first, first[edges[:-1]]), len(first)])  # equals together
-    total, ham = counts[-1], float(weights[~spam].sum())
+    total, ham = float(weights.sum()), float(weights[~spam].sum())
     points = []
     for start in edges.tolist():
+        low = _edge(first, start)
+        below = np.flatnonzero(stands_out[:start] & (opening[:start] > low))
+        kept = alone.sum(axis=0) + (read[below] - alone[below]).sum(axis=0)
         for end in edges[edges >= start].tolist():
             if start == end and start:
                 continue
-            sums = alone[-1] - (alone[end] - alone[start]) + together[end] - together[start]
+            sums = (kept + running[end] - running[start]).tolist()
             points.append(
                 Point(
-                    low=_edge(first, start),
+                    low=low,
                     high=_edge(first, end),
-                    handed_over_percent=100 * (counts[end] - counts[start]) / total,
-                    seconds=held.reflex_seconds + (costs[end] - costs[start]) / total,
-                    errors_percent=100 * float(sums[0]) / total,
-                    junked_ham_percent=100 * float(sums[1]) / max(ham, 1e-9),
-                    loss=float(sums[2]) / total,
+                    handed_over_percent=100 * sums[4] / total,
+                    seconds=held.reflex_seconds + sums[3] / total,
+                    errors_percent=100 * sums[0] / total,
+                    junked_ham_percent=100 * sums[1] / max(ham, 1e-9),
+                    loss=sums[2] / total,
                 )
             )
     return points
 
 
-def _sums(log_odds: F64, spam: Flags, weights: F64) -> F64:
-    """Running sums of errors, junked ham and loss, (n + 1, 3)."""
+def _counted(log_odds: F64, spam: Flags, weights: F64, seconds: F64, handed_over: float) -> F64:
+    """Weighted errors, junked ham, loss, time of the reader and handings over, (n, 5)."""
     wrong = (log_odds >= 0) != spam
     junked = (log_odds >= JUNK_LOG_ODDS) & ~spam
     loss = np.logaddexp(0.0, np.where(spam, -log_odds, log_odds))
-    each = np.stack([wrong, junked, loss], axis=1) * weights[:, None]
-    return np.concatenate([np.zeros((1, 3)), np.cumsum(each, axis=0)])
+    asked = np.full(len(spam), handed_over)
+    return np.stack([wrong, junked, loss, seconds, asked], axis=1) * weights[:, None]
 
 
 def _edge(sorted_log_odds: F64, index: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -93,7 +94,7 @@ class DatasetBuilder:
 
     def build(self) -> Dataset:
         """Pack what was gathered."""
-        words, grams, traits, stream = (_pack(lists) for lists in self._lists)
+        words, grams, traits, stream = (packed(lists) for lists in self._lists)
         return Dataset(
             (words, grams, traits, stream),
             np.array(self._spam, dtype=np.bool_),
@@ -103,7 +104,8 @@ class DatasetBuilder:
         )
 
 
-def _pack(lists: list[Hashes]) -> Rows:
+def packed(lists: Sequence[Hashes]) -> Rows:
+    """Join the lists of n messages."""
     ends = np.zeros(len(lists) + 1, dtype=np.int64)
     np.cumsum([len(one) for one in lists], out=ends[1:])
     joined = np.concatenate(lists) if lists else np.zeros(0, dtype=np.uint32)

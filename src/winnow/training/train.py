@@ -76,14 +76,17 @@ class Unseen:
     Attributes:
         members: (m,) rows of the dataset.
         scores: (m, 4) in the order of EXPERTS.
+        others: (m, 4) each; scores of the same messages in other forms.
     """
 
     members: I64
     scores: F64
+    others: tuple[F64, ...] = ()
 
-    def log_odds(self, combiner: Combiner) -> F64:
-        """Combine the scores, (m, 4) -> (m,)."""
-        combined: F64 = self.scores @ np.array(combiner.gains) + combiner.intercept
+    def log_odds(self, combiner: Combiner, other: int | None = None) -> F64:
+        """Combine the scores, or those of another form, (m, 4) -> (m,)."""
+        scores = self.scores if other is None else self.others[other]
+        combined: F64 = scores @ np.array(combiner.gains) + combiner.intercept
         return combined
 
 
@@ -144,10 +147,22 @@ def unseen_scores(
     held: I64,
     options: Options,
     progress: Callable[[int], None] = lambda count: None,
+    *,
+    forms: Sequence[Dataset] = (),
 ) -> Unseen:
-    """Train the experts on some rows and let them answer others."""
+    """Train the experts on some rows and let them answer others.
+
+    Args:
+        dataset: labelled evidence.
+        seen: rows to train on.
+        held: rows to answer.
+        options: how.
+        progress: told how many more messages are done.
+        forms: datasets of the same messages in other forms, to answer, too.
+    """
     weights, biases = _experts(dataset, seen, VIEWS[options.view], options, progress)
-    return Unseen(held, score_rows(dataset, held, weights, biases))
+    scores, *others = (score_rows(d, held, weights, biases) for d in (dataset, *forms))
+    return Unseen(held, scores, tuple(others))
 
 
 def join(parts: Sequence[Unseen]) -> Unseen:
@@ -155,6 +170,7 @@ def join(parts: Sequence[Unseen]) -> Unseen:
     return Unseen(
         np.concatenate([part.members for part in parts]),
         np.concatenate([part.scores for part in parts]),
+        tuple(map(np.concatenate, zip(*(part.others for part in parts), strict=True))),
     )
 
 
