@@ -107,4 +107,4 @@ def _smaller(dataset: Dataset, settings: Settings) -> Dataset:
     if not settings.quick:
         return dataset
     chosen = np.random.default_rng(0).permutation(len(dataset))[: max(1000, len(dataset) // 10)]
-    return recipe.subset(dataset, chosen)
+    return dataset.subset(chosen)

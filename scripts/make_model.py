@@ -119,7 +119,7 @@ def prepared(dataset: Dataset) -> Dataset:
     Mail that nobody sent has words like real mail, but no route and no sender whose traits of form
     could be learnt.
     """
-    sample = recipe.subset(dataset, _kept(dataset))
+    sample = dataset.subset(_kept(dataset))
     words, grams, traits, stream = sample.experts
     written = sample.sources == sample.names.index(WRITTEN)
     return replace(sample, experts=(words, grams, traits.without(written), stream))
@@ -138,7 +138,7 @@ def _kept(dataset: Dataset) -> list[int]:
 def _prepared_mail(mail: Mail) -> Mail:
     """The same rows for both stages."""
     kept = _kept(mail.dataset)
-    opened = recipe.subset(mail.opened, kept)
+    opened = mail.opened.subset(kept)
     return replace(
         mail,
         gathered=replace(mail.gathered, dataset=prepared(mail.dataset)),
@@ -189,7 +189,7 @@ def _write_model(
     place = np.full(len(dataset), -1)
     place[members] = np.arange(len(members))
     unseen = join([part for k, part in rounds.items() if k != barred])
-    own = Gathered(recipe.subset(dataset, members), gathered.repeats, 0, gathered.seconds)
+    own = Gathered(dataset.subset(members), gathered.repeats, 0, gathered.seconds)
     moved = Unseen(place[unseen.members], unseen.scores)
     stage = recipe.SecondStage(
         files=recipe_reader.stage_files(second.compiled, second.reader, handover),

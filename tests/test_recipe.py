@@ -178,10 +178,8 @@ def test_leaving_one_out_answers_only_that_one(dataset: Dataset) -> None:
     assert len(result.scored.ids) == 50
     assert result.figures["corpus"] == "b"
     assert result.figures["accuracy_percent"] > 80
-    only_a = recipe.subset(dataset, np.flatnonzero(dataset.sources == 0))
-    alone = recipe.leave_one_out(
-        recipe.subset(dataset, np.flatnonzero(dataset.sources < 2)), Options()
-    )[1]
+    only_a = dataset.subset(np.flatnonzero(dataset.sources == 0))
+    alone = recipe.leave_one_out(dataset.subset(np.flatnonzero(dataset.sources < 2)), Options())[1]
     assert only_a.names == ("a",)
     assert result.scored.probability.tolist() == alone.scored.probability.tolist()
 
@@ -209,7 +207,7 @@ def test_leaving_out_is_the_same_in_rounds(dataset: Dataset) -> None:
 
 def test_nothing_to_calibrate_on_is_refused(dataset: Dataset) -> None:
     """Without a third source there are no answers to fit on; without a second no mail to learn."""
-    two = recipe.subset(dataset, np.flatnonzero(dataset.sources < 2))
+    two = dataset.subset(np.flatnonzero(dataset.sources < 2))
     options = Options(view="content", calibrate="left-out")
     with pytest.raises(InputError, match="too little mail"):
         recipe.leave_one_out(two, options, unheard=["b"])
@@ -255,15 +253,3 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 5 of each"):
         recipe.make(found, tmp_path / "a.winnow", Options())
     assert not (tmp_path / "a.winnow").exists()
-
-
-def test_a_subset_keeps_what_belongs_together(dataset: Dataset) -> None:
-    """Rows keep evidence, label, id and source; sources without rows go."""
-    rows = np.array([60, 3, 149])
-    part = recipe.subset(dataset, rows)
-    for place, row in enumerate(sorted(rows.tolist())):
-        assert part.evidence(place).to_bytes() == dataset.evidence(row).to_bytes()
-        assert part.spam[place] == dataset.spam[row]
-        assert part.ids[place] == dataset.ids[row]
-    assert part.names == ("a", "b", "c")
-    assert recipe.subset(dataset, [149]).names == ("c",)

@@ -380,7 +380,7 @@ def split(
     cut = int(part * len(dataset))
 
     def answer(seen: int) -> Evaluated:
-        reflex = train(subset(dataset, order[:seen]), options, progress).reflex
+        reflex = train(dataset.subset(order[:seen]), options, progress).reflex
         tested = order[cut:].tolist()
         return _judge(dataset, reflex, tested, corpus=corpus, protocol="split", view=options.view)
 
@@ -422,7 +422,7 @@ def leave_one_out(
     results = []
     for left in sources:
         seen = _seen_without(dataset, left, unheard)
-        reflex = train(subset(dataset, seen), options, progress).reflex
+        reflex = train(dataset.subset(seen), options, progress).reflex
         tested = np.flatnonzero(dataset.sources == left).tolist()
         results.append(
             _judge(
@@ -549,19 +549,6 @@ def mean_figures(several: Sequence[dict[str, Any]]) -> dict[str, Any]:
         elif isinstance(values[0], (int, float)):
             mean[key] = sum(values) / len(values)
     return mean
-
-
-def subset(dataset: Dataset, members: Any) -> Dataset:
-    """Return the dataset of some rows; sources without rows are dropped."""
-    builder = DatasetBuilder()
-    for row in np.sort(np.asarray(members)).tolist():
-        builder.add(
-            dataset.evidence(row),
-            spam=bool(dataset.spam[row]),
-            id=dataset.ids[row],
-            source=dataset.names[int(dataset.sources[row])],
-        )
-    return builder.build()
 
 
 def _of_view(evidence: Evidence, view: str) -> Evidence:

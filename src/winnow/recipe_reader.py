@@ -416,7 +416,7 @@ def split(
         budget=Budget.parse(DEFAULT_BUDGET),
         progress=progress,
     )
-    reflex = train(recipe.subset(dataset, learnt), options, progress).reflex
+    reflex = train(dataset.subset(learnt), options, progress).reflex
     first, begins = (_reflex_log_odds(reflex, d, tested) for d in (dataset, mail.opened))
     rows = reader_rows(replace(mail, variants=[]), tested, both.reader.tokenizer)
     second = answers_of(both.compiled.graph, rows)
@@ -458,7 +458,7 @@ def _both_stages(
 ) -> _Both:
     """Train both stages on some rows and fit the cascade on others."""
     dataset = mail.dataset
-    reflex = train(recipe.subset(dataset, seen), options, progress).reflex
+    reflex = train(dataset.subset(seen), options, progress).reflex
     tokenizer = tokenizer_for(
         [mail.texts[row] for row in seen.tolist()],
         backbone.vocabulary,

@@ -38,3 +38,23 @@ def test_lists_are_emptied_and_hashes_numbered() -> None:
     left = rows.without(np.array([True, False, False]))
     assert [left[row].tolist() for row in range(3)] == [[], [], [5, 7]]
     assert rows.kinds.tolist() == [0, 2, 0, 1]
+
+
+@settings(max_examples=25)
+@given(MAIL, st.data())
+def test_a_subset_keeps_what_belongs_together(
+    mail: list[tuple[Evidence, bool, str]], data: st.DataObject
+) -> None:
+    """Rows keep evidence, label, id and source in their order; sources without rows go."""
+    builder = DatasetBuilder()
+    for number, (evidence, spam, source) in enumerate(mail):
+        builder.add(evidence, spam=spam, id=str(number), source=source)
+    members = data.draw(st.lists(st.sampled_from(range(len(mail))), unique=True)) if mail else []
+    part = builder.build().subset(members)
+    assert [int(id) for id in part.ids] == sorted(members)
+    for place, row in enumerate(sorted(members)):
+        evidence, spam, source = mail[row]
+        assert part.evidence(place).to_bytes() == evidence.to_bytes()
+        assert bool(part.spam[place]) is spam
+        assert part.names[int(part.sources[place])] == source
+    assert set(part.names) == {mail[row][2] for row in members}

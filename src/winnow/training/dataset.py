@@ -70,6 +70,18 @@ class Dataset:
         words, grams, traits, stream = (rows[row] for rows in self.experts)
         return Evidence(words, grams, traits, stream)
 
+    def subset(self, members: Sequence[int] | I64) -> Dataset:
+        """Some rows in their order, (m,) indices; sources without rows are dropped."""
+        builder = DatasetBuilder()
+        for row in np.sort(np.asarray(members, dtype=np.int64)).tolist():
+            builder.add(
+                self.evidence(row),
+                spam=bool(self.spam[row]),
+                id=self.ids[row],
+                source=self.names[int(self.sources[row])],
+            )
+        return builder.build()
+
 
 class DatasetBuilder:
     """Gathers evidence message by message; `build` packs it."""
