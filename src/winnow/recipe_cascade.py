@@ -108,18 +108,6 @@ def frontier_files(handover: Handover) -> dict[str, bytes]:
     }
 
 
-def as_row(point: Point) -> tuple[str, str, str, str, str]:
-    """A point of the frontier as cells of a table: ms, mJ, handed over, errors, ham junked."""
-    joules = this_processor().energy(CpuSeconds(point.seconds)).value
-    return (
-        f"{1e3 * point.seconds:.3f}",
-        f"{1e3 * joules:.2f}",
-        f"{point.handed_over_percent:.1f}",
-        f"{point.errors_percent:.2f}",
-        f"{point.junked_ham_percent:.2f}",
-    )
-
-
 def calibrate(
     path: Path,
     corpora: Sequence[Corpus],

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
+from typing import TYPE_CHECKING, Any
 
 from winnow.cli.tables import print_table, table
 from winnow.cli.terminal import a_path, add_labelled, console, labelled, printable, progress_bar
 from winnow.cli.train import handover_text
 from winnow.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 NAME = "calibrate"
 HELP = "fit when the reflex hands over to the reader, on mail that the model has not seen"
@@ -52,14 +57,25 @@ def run(args: argparse.Namespace) -> int:
             args.model or SHIPPED_MODEL, corpora, budget, out=args.out, progress=progress
         )
     out = console()
-    shown = table("mean ms ", "mJ, estimated", "handed over %", "errors %", "ham junked %")
-    for point in recipe_cascade.shown_points(handover):
-        cells = recipe_cascade.as_row(point)
-        chosen = point == handover.chosen
-        shown.add_row(*cells, style="bold" if chosen else "")
-    print_table(out, shown)
+    print_table(out, frontier_table(json.loads(artifact.files["frontier.json"])))
     out.print()
     out.print(handover_text(handover), soft_wrap=True)
     label = printable(artifact.label)
     out.print(f"{label} is in {printable(str(artifact.path))}.", soft_wrap=True)
     return 0
+
+
+def frontier_table(found: dict[str, Any]) -> Table:
+    """Return what each budget buys, as frontier.json has it; the chosen point is bold."""
+    shown = table("mean ms ", "mJ, estimated", "handed over %", "errors %", "ham junked %")
+    band = found["chosen"]["low"], found["chosen"]["high"]
+    for point in found["points"]:
+        shown.add_row(
+            f"{1e3 * point['seconds']:.3f}",
+            f"{1e3 * point['joules']:.2f}",
+            f"{point['handed_over_percent']:.1f}",
+            f"{point['errors_percent']:.2f}",
+            f"{point['junked_ham_percent']:.2f}",
+            style="bold" if (point["low"], point["high"]) == band else "",
+        )
+    return shown

@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from winnow.cli.calibrate import frontier_table
 from winnow.cli.tables import print_table, table
 from winnow.cli.terminal import a_path, console, printable, seconds
 from winnow.cli.train import held_out_text, sources_table
@@ -88,7 +89,8 @@ def _print(out: Console, artifact: Artifact, usable: bool) -> None:
     out.print()
     print_table(out, _history(manifest["history"]))
     if "frontier.json" in artifact.files:
-        _print_frontier(out, json.loads(artifact.files["frontier.json"]))
+        out.print("\nwhat each budget for the reader buys:")
+        print_table(out, frontier_table(json.loads(artifact.files["frontier.json"])))
 
 
 def _combiner(combiner: dict[str, Any]) -> str:
@@ -108,6 +110,18 @@ def _reader(artifact: Artifact) -> dict[str, str]:
         "cascade": f"{cascade['intercept']:+.2f} {cascade['reflex']:+.2f} reflex "
         f"{cascade['reader']:+.2f} reader, where the reflex has more than {cascade['low']:.2f} and "
         f"less than {cascade['high']:.2f}",
+    } | _opening(cascade.get("opening"))
+
+
+def _opening(opening: dict[str, Any] | None) -> dict[str, str]:
+    if opening is None:
+        return {}
+    from winnow.runtime import STANDS_OUT
+
+    return {
+        "opening": f"{opening['intercept']:+.2f} {opening['whole']:+.2f} reflex "
+        f"{opening['opening']:+.2f} the first {opening['words']} words {opening['reader']:+.2f} "
+        f"reader, where these words have {STANDS_OUT} more than the whole"
     }
 
 
@@ -120,23 +134,6 @@ def _files(files: dict[str, dict[str, Any]]) -> Table:
     for name, entry in files.items():
         shown.add_row(printable(name, 40), f"{entry['bytes']:,}", printable(entry["sha256"], 25))
     return shown
-
-
-def _print_frontier(out: Console, found: dict[str, Any]) -> None:
-    """Print what each budget for the reader buys."""
-    shown = table("budget buys: ms ", "handed over %", "errors %", "ham junked %")
-    for point in found["points"]:
-        style = "bold" if point["low"] == found["chosen"]["low"] else ""
-        style = style if point["high"] == found["chosen"]["high"] else ""
-        shown.add_row(
-            f"{1e3 * point['seconds']:.3f}",
-            f"{point['handed_over_percent']:.1f}",
-            f"{point['errors_percent']:.2f}",
-            f"{point['junked_ham_percent']:.2f}",
-            style=style,
-        )
-    out.print()
-    print_table(out, shown)
 
 
 def _history(steps: list[dict[str, Any]]) -> Table:
