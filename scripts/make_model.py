@@ -86,7 +86,8 @@ def main() -> int:
     mail = _prepared_mail(recipe_reader.gather_texts(list(sources(args.corpora))))
     dataset = mail.dataset
     print(f"read {len(dataset):,} messages in {time.time() - start:.0f} s", flush=True)
-    rounds = left_out((dataset, mail.opened, padded(dataset)), args.jobs)
+    forms = (dataset, mail.opened, *padded(dataset, mail.opened))
+    rounds = left_out(forms, args.jobs)
     args.work.mkdir(parents=True, exist_ok=True)
     second = make_reader.train_second(mail, [VALIDATION], args.work)
     judge = make_reader.Judge(
@@ -152,7 +153,7 @@ def left_out(forms: tuple[Dataset, ...], jobs: int) -> dict[int, Unseen]:
     """Answers for each source but WRITTEN by experts that had not seen it, nor VALIDATION.
 
     Args:
-        forms: the mail, its openings, and the mail with innocent text below.
+        forms: the mail, its openings, the mail with innocent text below, and its openings then.
         jobs: processes.
     """
     global _shared

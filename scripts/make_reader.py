@@ -34,7 +34,8 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-FORMS = (0, 1)  # of mail, beside the whole: its opening, and the whole with innocent text below
+# Of mail, beside the whole: its opening, the whole with innocent text below, its opening then.
+FORMS = (0, 1, 2)
 
 # A reader takes minutes to train, so sources are left out in four groups and not one by one. Large
 # corpora of both classes are alone; the small ones go with what is least like them.
@@ -206,6 +207,7 @@ class Judge:
             reader_seconds=self.reader_seconds[members],
             opening=parts.log_odds(combiner, FORMS[0]),
             padded=parts.log_odds(combiner, FORMS[1]),
+            padded_opening=parts.log_odds(combiner, FORMS[2]),
         )
         return combiner, hand_over(held, BUDGET, shrink=lambda found: humble(found, held, sources))
 
@@ -218,13 +220,14 @@ class Judge:
         results = []
         for left, own in self.rounds.items():
             combiner, handover = self.fitted(left)
-            whole, opening, below = (own.log_odds(combiner, form) for form in (None, *FORMS))
+            forms = (None, *FORMS)
+            whole, opening, below, opening_then = (own.log_odds(combiner, form) for form in forms)
             second = self.second.unseen[own.members]
             said, asked = _cascaded(handover.cascade, whole, opening, second)
             everything = handover.cascade.log_odds(whole, second, opening)
             spam = self.dataset.spam[own.members]
             caught = spam & (said >= 0)
-            still, _ = _cascaded(handover.cascade, below, opening, second)
+            still, _ = _cascaded(handover.cascade, below, opening_then, second)
             results.append(
                 Judged(
                     self._figures(left, own.members, said),

@@ -484,10 +484,14 @@ def _both_stages(
         rows = teach(taught(rows, teacher, "teacher"), rows)
     reader = taught(rows, reader_options, "reader")
     small = compiled(reader.weights, reader.shape, unseen)
-    forms = (dataset, mail.opened, padded(dataset))
-    whole, opening, below = (_reflex_log_odds(reflex, form, held) for form in forms)
+    forms = (dataset, mail.opened, *padded(dataset, mail.opened))
+    whole, *others = (_reflex_log_odds(reflex, form, held) for form in forms)
+    opening, below, opening_then = others
     held_answers = replace(
-        _held_answers(small.graph, unseen, whole, mail.gathered), opening=opening, padded=below
+        _held_answers(small.graph, unseen, whole, mail.gathered),
+        opening=opening,
+        padded=below,
+        padded_opening=opening_then,
     )
     return _Both(reader, small, hand_over(held_answers, budget))
 

@@ -49,6 +49,7 @@ def _held(seed: int, n: int = 80, *, digits: int = 9) -> HeldOut:
         reader_seconds=random.uniform(1e-3, 5e-3, n),
         opening=np.where(longer, random.normal(side, 2.0), reflex),
         padded=reflex - random.uniform(2.0, 6.0, n),
+        padded_opening=np.where(longer, reflex, reflex - 1.0),
     )
 
 
@@ -281,11 +282,13 @@ def test_openings_that_say_the_opposite_are_not_heard() -> None:
     """No answer may count backwards, whatever a small corpus says."""
     held = _held(3, 4_000)
     assert held.opening is not None
-    turned = replace(held, opening=np.where(held.spam, held.padded, held.reflex + 9.0))
-    found = fit_opening(replace(turned, padded=held.reflex - 9.0))
+    begins = np.where(held.spam, held.padded, held.reflex + 9.0)
+    turned = replace(held, opening=begins, padded=held.reflex - 9.0, padded_opening=begins)
+    found = fit_opening(turned)
     assert found is None or min(found.opening, found.reader) >= 0
 
 
 def _rows(held: HeldOut, kept: NDArray[np.int64]) -> HeldOut:
-    names = ("reflex", "reader", "spam", "weights", "reader_seconds", "opening", "padded")
+    names = ("reflex", "reader", "spam", "weights", "reader_seconds")
+    names += ("opening", "padded", "padded_opening")
     return replace(held, **{name: getattr(held, name)[kept] for name in names})

@@ -51,6 +51,7 @@ class HeldOut:
         opening: (n,) the reflex's log-odds for the opening; as for the whole message where it is no
             longer. None is no openings.
         padded: (n,) the reflex's log-odds with innocent text below; None when not asked.
+        padded_opening: (n,) those for the opening then.
     """
 
     reflex: F64
@@ -61,6 +62,7 @@ class HeldOut:
     reader_seconds: F64
     opening: F64 | None = None
     padded: F64 | None = None
+    padded_opening: F64 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +119,23 @@ def combine_stages(
 def fit_opening(held: HeldOut) -> Opening | None:
     """Fit what is made of an opening that stands out, on mail as it came and padded.
 
-    The reader's answer for padded mail is taken to be that for the mail as it came: what is added
-    lies beyond what it reads.
+    The reader's answer for padded mail is taken to be that for the mail as it came: most of what is
+    added lies beyond what it reads.
 
     Returns:
         None where there are too few such messages to tell.
     """
-    if held.opening is None or held.padded is None:
+    if held.opening is None or held.padded is None or held.padded_opening is None:
         return None
     share = np.where(held.spam, *PADDED)
-    parts = [(held.reflex, held.weights), (held.padded, held.weights * share)]
+    parts = [
+        (held.reflex, held.opening, held.weights),
+        (held.padded, held.padded_opening, held.weights * share),
+    ]
     scores, weights, spam = [], [], []
-    for whole, weight in parts:
-        out = held.opening - whole > STANDS_OUT
-        scores.append(np.stack([whole, held.opening, held.reader], axis=1)[out])
+    for whole, opening, weight in parts:
+        out = opening - whole > STANDS_OUT
+        scores.append(np.stack([whole, opening, held.reader], axis=1)[out])
         weights.append(weight[out])
         spam.append(held.spam[out])
     labels = np.concatenate(spam)
@@ -144,8 +149,8 @@ def fit_opening(held: HeldOut) -> Opening | None:
     )
     if gains[1:].min() < 0:
         return None
-    whole, opening, reader = gains.tolist()
-    return Opening(OPENING_WORDS, whole, opening, reader, intercept)
+    of_whole, of_opening, of_reader = gains.tolist()
+    return Opening(OPENING_WORDS, of_whole, of_opening, of_reader, intercept)
 
 
 def humble(cascade: Cascade, held: HeldOut, sources: NDArray[np.int64]) -> Cascade:
