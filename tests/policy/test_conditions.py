@@ -149,10 +149,10 @@ def test_hostile_headers_are_looked_at_only_so_far():
     many = [("x", f"{i}") for i in range(101)]
     assert holds('header = { name = "X", equals = "99" }', facts(headers=tuple(many)))
     assert not holds('header = { name = "X", equals = "100" }', facts(headers=tuple(many)))
-    start = time.perf_counter()
+    start = time.process_time()
     assert not holds(text, facts(headers=(("x", "a" * 1_000_000 + "b"),)))
     assert not holds(text, facts(headers=(("x", "a" * 10_000),) * 10_000))
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize(

@@ -45,10 +45,10 @@ def test_a_bad_glob_is_refused(text: str):
 def test_hostile_text_takes_linear_time():
     """The classic of catastrophic expressions is over at once."""
     glob = Glob.parse("*a" * 16)
-    start = time.perf_counter()
+    start = time.process_time()
     assert not glob.matches("a" * 10_000 + "b")
     assert not AddressTable.of([("@x.y", None)]).find("a@" + "a." * 499)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 @pytest.mark.parametrize(

@@ -237,19 +237,19 @@ def test_no_mail_makes_decide_raise(asked: object):
 def test_any_long_text_is_read_in_bounded_time(piece: str):
     """The server's start does not hang on a file: tomllib alone takes minutes for some of these."""
     text = piece * (200_000 // len(piece))
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(RuleError):
         Rules.parse(text, origin="t")
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_a_decision_costs_microseconds(example: Rules):
     """The rule is no part of the price of a mail."""
     asked = facts(0.2, sender="a@b.c", recipients=("x@else.where",))
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(1000):
         example.decide(asked)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 @pytest.mark.parametrize("example", PAGES_EXAMPLES)

@@ -85,6 +85,6 @@ def test_the_innermost_open_bracket():
 )
 def test_any_long_text_is_cut_in_linear_time(piece: str):
     """No text makes the tokenizer go back over it."""
-    start = time.perf_counter()
+    start = time.process_time()
     tokenize(piece * (200_000 // len(piece)))
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2

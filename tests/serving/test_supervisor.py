@@ -88,7 +88,7 @@ def test_a_second_signal_does_not_wait(tmp_path: Path):
         server.process.send_signal(signal.SIGINT)
         start = time.monotonic()
         server.process.wait(5)
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 4
         asking.join()
 
 

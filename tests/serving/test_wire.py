@@ -14,9 +14,9 @@ from tests.serving.fakes import SPAM, Running, running, wait_until
 LIMITS = {
     "header_bytes": 4096,
     "message_bytes": 1_000_000,
-    "head_seconds": 0.4,
-    "body_seconds": 0.4,
-    "idle_seconds": 1,
+    "head_seconds": 0.8,
+    "body_seconds": 0.8,
+    "idle_seconds": 2,
     "connections": 20,
 }
 POST = b"POST /v1/check HTTP/1.1\r\nHost: localhost\r\n"
@@ -28,6 +28,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield started
         assert started.check(SPAM).status_code == 200, "a bad client has harmed the server"
         assert "Traceback" not in started.log
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One that waits so long for a client that whoever is let go at once is not let go by that."""
+    limits = LIMITS | {"head_seconds": 30, "body_seconds": 30, "idle_seconds": 30}
+    with running(tmp_path_factory.mktemp("patient"), limits=limits) as started:
+        yield started
 
 
 def connect(server: Running) -> socket.socket:
@@ -110,25 +118,21 @@ def test_an_answer_is_one_write(server: Running):
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-def test_half_closed(server: Running, chunked: bool):
+def test_half_closed(patient: Running, chunked: bool):
     """Protects clients such as `nc -N`, which close their half after asking."""
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(SPAM), SPAM)
     request = POST + b"Transfer-Encoding: chunked\r\n\r\n" + body
     if not chunked:
         request = POST + b"Content-Length: %d\r\n\r\n%s" % (len(SPAM), SPAM)
-    start = time.monotonic()
-    answer = exchange(server, request, half_close=True)
+    answer = exchange(patient, request, half_close=True)  # within its client's 5 seconds
     assert status(answer) == 200
     assert b'"junk"' in answer
-    assert time.monotonic() - start < 0.3
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /v1", POST, POST + b"Content-Length: 9\r\n\r\nabc"])
-def test_half_a_request(server: Running, sent: bytes):
+def test_half_a_request(patient: Running, sent: bytes):
     """Protects connections: a client that closes before it has asked is let go at once."""
-    start = time.monotonic()
-    exchange(server, sent, half_close=True)
-    assert time.monotonic() - start < 0.3
+    exchange(patient, sent, half_close=True)  # within its client's 5 seconds
 
 
 def test_pipelined_and_half_closed(server: Running):
@@ -168,7 +172,7 @@ def test_slow_heads(server: Running, sent: bytes):
     """Protects connections from clients that never finish asking."""
     start = time.monotonic()
     assert exchange(server, sent) == b""
-    assert 0.3 < time.monotonic() - start < 1.5
+    assert 0.7 < time.monotonic() - start < 4
 
 
 def _drip(client: socket.socket, data: bytes) -> None:
@@ -183,7 +187,7 @@ def test_drip(server: Running):
         start = time.monotonic()
         with pytest.raises(OSError, match=r"."):  # reset or broken pipe
             _drip(client, POST * 10)
-        assert time.monotonic() - start < 1.5
+        assert time.monotonic() - start < 10
 
 
 def test_slow_bodies(server: Running):
@@ -199,13 +203,13 @@ def test_idle_connections_are_closed(server: Running):
     with connect(server) as client:
         client.sendall(ask)
         assert status(read_answer(client)) == 200
-        time.sleep(0.6)  # longer than a head may take
+        time.sleep(1)  # longer than a head may take
         client.sendall(ask)
         assert status(read_answer(client)) == 200
         client.sendall(b"\r\n")  # takes uvicorn's own idle timer away
         start = time.monotonic()
         assert client.recv(1) == b""
-        assert time.monotonic() - start < 1.5
+        assert time.monotonic() - start < 4
 
 
 def test_an_answer_before_the_body_survives(server: Running):

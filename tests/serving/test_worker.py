@@ -88,7 +88,7 @@ def test_a_damaged_model_is_refused(tmp_path: Path):
 
 def test_a_graceful_stop_finishes_what_is_in_flight(tmp_path: Path):
     """Protects mail in flight at both doors when the server stops."""
-    slow = b"SLEEP 700 CHEAP" + b"x" * 70_000
+    slow = b"SLEEP 2000 CHEAP" + b"x" * 70_000
     with running(tmp_path) as server:
         results: list[str] = []
 
@@ -105,7 +105,7 @@ def test_a_graceful_stop_finishes_what_is_in_flight(tmp_path: Path):
         threads = [threading.Thread(target=ask) for ask in (ask_http, ask_spamd)]
         for thread in threads:
             thread.start()
-        time.sleep(0.3)
+        time.sleep(0.8)
         server.process.terminate()
         time.sleep(0.2)
         with pytest.raises(httpx.TransportError):
