@@ -257,7 +257,6 @@ def train_reader(
     Raises:
         InputError: the backbone or the checkpoint does not fit.
     """
-    start = time.process_time()
     shape, first = first_weights(
         backbone,
         pieces=tokenizer.pieces.pieces,
@@ -279,8 +278,7 @@ def train_reader(
         progress(f"{name}, loss {loss:.3f}, rate {rate:.1e}", step * batch, steps * batch)
 
     state = training.run(progress=tell, save=save)
-    seconds = time.process_time() - start
-    return TrainedReader(tokenizer, shape, training.weights, list(state.curve), seconds)
+    return TrainedReader(tokenizer, shape, training.weights, list(state.curve), state.seconds)
 
 
 def teach(teacher: TrainedReader, rows: TokenRows, own: float = 0.3) -> TokenRows:

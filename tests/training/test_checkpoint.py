@@ -39,7 +39,7 @@ def _left(training: Training, seed: int = 0) -> State:
     state = training.state
     state.weights = jax.tree.map(lambda w: w + 0.5, state.weights)
     state.memory = jax.tree.map(lambda leaf: leaf + 3, state.memory)
-    state.step = 15
+    state.step, state.seconds = 15, 12.5
     state.mean = {name: value * 2 for name, value in state.weights.items()}
     state.best = (10, 0.1 + 0.2, {name: value * 3 for name, value in state.weights.items()})
     state.curve = [(5, 0.7, 0.6), (10, 0.5, 0.1 + 0.2), (15, 1 / 3, float("inf"))]
@@ -74,10 +74,12 @@ def test_a_training_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path) ->
     resumed = _training()
     load_checkpoint(path, resumed, mark_of(resumed))
     assert resumed.state.step == SCHEDULE.look
+    assert resumed.state.seconds == stopped.state.seconds > 0
     resumed.run(save=partial(save_checkpoint, path, mark=mark_of(resumed)))
     assert _same(resumed.state, whole.state)
     assert as_bytes(resumed.weights) == as_bytes(whole.weights)
     assert as_bytes(whole.state.weights) != as_bytes(stopped.state.weights)
+    assert resumed.state.seconds > stopped.state.seconds  # what was spent before the stop counts
     ended = _training()
     load_checkpoint(path, ended, mark_of(ended))
     ended.run(progress=lambda *_: pytest.fail("it had ended"))
@@ -92,6 +94,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     load_checkpoint(tmp_path / "a" / "b", second, mark_of(second))
     assert _same(first.state, second.state)
     assert second.state.weights.keys() == first.state.weights.keys()
+    assert second.state.seconds == 12.5
     assert not _same(first.state, _training().state)
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
 

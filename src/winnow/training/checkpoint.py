@@ -56,7 +56,13 @@ def save_checkpoint(path: Path, state: State, mark: str) -> None:
     if state.best is not None:
         best = state.best[:2]
         arrays |= {f"best.{name}": np.asarray(value) for name, value in state.best[2].items()}
-    head = {"mark": mark, "step": state.step, "best": best, "curve": state.curve}
+    head = {
+        "mark": mark,
+        "step": state.step,
+        "best": best,
+        "curve": state.curve,
+        "seconds": state.seconds,
+    }
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,6 +90,7 @@ def load_checkpoint(path: Path, training: Training, mark: str) -> None:
             head = json.loads((file.metadata() or {})["winnow"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         found, step, best, curve = (head[key] for key in ("mark", "step", "best", "curve"))
+        spent = float(head["seconds"])
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path} is no whole checkpoint ({error}); {again}") from error
     if found != mark:
@@ -94,7 +101,7 @@ def load_checkpoint(path: Path, training: Training, mark: str) -> None:
     state.memory = jax.tree.unflatten(
         form, [jnp.asarray(arrays[f"memory.{index}"]) for index in range(len(leaves))]
     )
-    state.step = step
+    state.step, state.seconds = step, spent
     state.mean = _named(arrays, "mean.") or None
     state.best = None if best is None else (best[0], best[1], _named(arrays, "best."))
     state.curve = [(int(s), float(loss), float(unseen)) for s, loss, unseen in curve]

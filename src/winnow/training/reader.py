@@ -12,6 +12,7 @@ one that was not.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -75,6 +76,7 @@ class State:
         mean: of the weights of late, None before there is one.
         best: weights that did best on held-out mail, and how: (step, loss, weights).
         curve: (step, loss of training since the last look, loss on held-out mail or NaN).
+        seconds: CPU time of all processors until the last look, also before a stop.
     """
 
     weights: Weights
@@ -83,6 +85,7 @@ class State:
     mean: Weights | None = None
     best: tuple[int, float, Weights] | None = None
     curve: list[tuple[int, float, float]] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 Progress = Callable[[int, int, float, float], None]
@@ -135,6 +138,7 @@ class Training:
         losses: list[float] = []
         key = jax.random.key(schedule.seed)
         last = len(self.steps) if until is None else min(until, len(self.steps))
+        since = time.process_time()
         while state.step < last and not self.exhausted:
             batch = batch_of(self.rows, self.steps[state.step], self.shape.positions)
             losses.append(self._advance(batch, jax.random.fold_in(key, state.step)))
@@ -148,6 +152,8 @@ class Training:
             if state.step % schedule.look == 0 or state.step == len(self.steps):
                 self._look(float(np.mean(losses)))
                 losses = []
+                now = time.process_time()
+                state.seconds, since = state.seconds + now - since, now
                 if save is not None:
                     save(state)
         return state
