@@ -345,9 +345,9 @@ def test_gains_are_shrunk_before_the_band_is_chosen() -> None:
 
 def test_gains_stay_close_to_those_before() -> None:
     """A site with little mail turns the dials a little; without mail to tell, not at all."""
-    held, before = _held(10), Cascade(0.2, 0.3, 0.0, -1.0, 1.0)
+    held, before = _held(10), Cascade(0.2, 1.5, 0.0, -1.0, 1.0)
     found = [hand_over(held, Budget.parse("1ms"), before=b).cascade for b in (before, None)]
-    assert abs(found[0].reader - 0.3) < abs(found[1].reader - 0.3)
+    assert abs(found[0].reader - 1.5) < abs(found[1].reader - 1.5)
 
 
 @pytest.mark.parametrize("most", [2, 5, 16, 10_000])

@@ -32,7 +32,7 @@ HAM_LOST = 0.008
 OPENING_WORDS = 60
 # How often a message with innocent text below it counts beside the message as it came, spam and ham
 # (padded spam is rare in labelled mail, and a user's spam may be nothing else).
-PADDED = (0.6, 0.15)
+PADDED = (0.35, 0.15)
 # Messages of each class whose opening must stand out, below which nothing is made of openings.
 FEWEST_OPENINGS = 10
 
@@ -94,21 +94,21 @@ def combine_stages(
 
     Args:
         held: answers for mail that neither stage has seen.
-        before: what to stay close to where there is little mail; None is the plain sum.
+        before: what to stay close to where there is little mail; None is the reflex alone.
         least_reflex: gain of the reflex that is kept at least, so that corrections are heard.
     """
     scores = np.stack([held.reflex, held.reader], axis=1)
     target = held.spam.astype(np.float64)
-    near = np.array([1.0, 1.0] if before is None else [before.reflex, before.reader])
+    near = np.array([1.0, 0.0] if before is None else [before.reflex, before.reader])
     gains, intercept = logistic(scores, target, held.weights, near, intercept_prior=STEADY)
     if gains[1] < 0:
         gains, intercept = np.array([1.0, 0.0]), 0.0
-    if gains[0] < least_reflex:
+    if gains[0] < least_reflex:  # what answers then is the reader
         rest, intercept = logistic(
             scores[:, 1:],
             target,
             held.weights,
-            near[1:],
+            np.ones(1) if before is None else near[1:],
             offset=least_reflex * held.reflex,
             intercept_prior=STEADY,
         )
