@@ -83,13 +83,28 @@ def test_a_server_that_stops_at_once_is_an_error() -> None:
 
 
 def test_a_server_that_never_answers_is_ended(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """The demo gives up, leaves no process behind, and shows what the server wrote."""
-    monkeypatch.setattr(demo, "START_SECONDS", 0.5)
+    monkeypatch.setattr(demo, "START_SECONDS", 0.3)
     with pytest.raises(demo.DemoError, match="did not answer"):
-        _start("import time; print('deaf'); time.sleep(60)")
-    assert "deaf" in capsys.readouterr().err
+        _start_mute(tmp_path / "sign")
+    assert "mute" in capsys.readouterr().err
+
+
+MUTE = """
+import pathlib, sys, time
+print("mute", flush=True)
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(60)
+"""
+
+
+def _start_mute(sign: Path) -> None:
+    with demo.running([sys.executable, "-c", MUTE, str(sign)]) as server:
+        while not sign.exists():
+            time.sleep(0.01)
+        demo.wait_until_ready(server, demo.free_ports(1)[0])
 
 
 DEAF = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -58,6 +59,20 @@ def alive(pid: int) -> bool:
     return False
 
 
+def refuses(port: int) -> bool:
+    """Tell whether nobody listens on a port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=30).close()
+    except ConnectionError:
+        return True
+    return False
+
+
+def asleep(server: Running) -> int:
+    """Return how many messages have made the server sleep so far."""
+    return server.log.count("event=asleep")
+
+
 def total(server: Running, name: str) -> float:
     """Return the sum of all series of a metric."""
     text = server.get("/metrics").text
@@ -79,6 +94,6 @@ def start_in_vain(folder: Path, **settings: object) -> subprocess.CompletedProce
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )

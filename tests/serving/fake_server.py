@@ -22,7 +22,7 @@ def main() -> None:
         port=given.pop("port", 0),
         spamd_port=0 if given.pop("spamd", True) else None,
         ready_file=folder / "ready.json",
-        watch=folder / "model",
+        watch=folder / "model" if given.pop("watch", True) else None,
         limits=Limits(**given.pop("limits", {})),
         allowed_hosts=tuple(given.pop("allowed_hosts", ())),
         **given,

@@ -1,11 +1,13 @@
 """A filter as small as the server lets it be, and a server around it in processes of its own.
 
 The fake's corrections live in one text file, so that several processes share them as they share
-the real store. What a message says moves the fake: SLEEP makes it slow, CRASH kills its process.
+the real store. What a message says moves the fake: SLEEP makes it slow and say so in the log, WAIT
+keeps it until it is let go, CRASH kills its process.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -14,8 +16,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,6 +80,7 @@ class FakeFilter:
         self.rules = Rules.default()
         self.store = FakeStore() if store else None
         self.closed = 0
+        self.let_go = threading.Event()
         self._corrections = folder / "corrections.txt" if folder else None
         self._taught: dict[str, str] = {}
         self._lines = 0
@@ -92,8 +96,7 @@ class FakeFilter:
         by: float | None = None,
     ) -> Verdict:
         """Answer."""
-        if slow := re.search(rb"SLEEP (\d+)", raw):
-            time.sleep(int(slow[1]) / 1000)
+        self._take_time(raw)
         if b"CRASH" in raw:
             os.kill(os.getpid(), signal.SIGKILL)
         digest = hashlib.sha256(raw).hexdigest()
@@ -113,6 +116,13 @@ class FakeFilter:
             size_bytes=len(raw) if size_bytes is None else size_bytes,
         )
 
+    def _take_time(self, raw: bytes) -> None:
+        if b"WAIT" in raw:
+            assert self.let_go.wait(60)
+        if slow := re.search(rb"SLEEP (\d+)", raw):
+            sys.stderr.write("event=asleep\n")
+            time.sleep(int(slow[1]) / 1000)
+
     def learn(self, raw: bytes, label: Label, *, source: str) -> Learnt:
         """Write a correction."""
         return self._correct(raw, str(label))
@@ -124,8 +134,7 @@ class FakeFilter:
     def _correct(self, raw: bytes, word: str) -> Learnt:
         if self.store is None or b"LOCKED" in raw:
             raise StoreError("the database is locked")
-        if slow := re.search(rb"SLEEP (\d+)", raw):
-            time.sleep(int(slow[1]) / 1000)
+        self._take_time(raw)
         digest = hashlib.sha256(raw).hexdigest()
         before = self._taught.get(digest)
         if self._corrections is not None:
@@ -178,10 +187,15 @@ def _model(folder: Path | None) -> str:
 
 def write_model(folder: Path, name: str) -> None:
     """Put a model in place at once, as a careful installer does."""
+    write_manifest(folder, json.dumps({"name": name}))
+
+
+def write_manifest(folder: Path, text: str) -> None:
+    """Put a manifest in place; whoever watches the model sees one change, never half of it."""
     model = folder / "model"
     model.mkdir(exist_ok=True)
-    (model / "new").write_text(json.dumps({"name": name}))
-    (model / "new").replace(model / "manifest.json")
+    (folder / "manifest.new").write_text(text)
+    (folder / "manifest.new").replace(model / "manifest.json")
 
 
 class Running:
@@ -196,7 +210,7 @@ class Running:
         self._log = log
         # A connection for each request, so that any worker may get it.
         self.client = httpx.Client(
-            base_url=self.url, timeout=10, limits=httpx.Limits(max_keepalive_connections=0)
+            base_url=self.url, timeout=30, limits=httpx.Limits(max_keepalive_connections=0)
         )
 
     @property
@@ -224,7 +238,7 @@ class Running:
         """Stop in order; return the exit status."""
         if self.process.poll() is None:
             self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(30)
 
 
 @contextmanager
@@ -249,15 +263,39 @@ def running(folder: Path, **settings: Any) -> Iterator[Running]:
         if process.poll() is None:
             process.terminate()
         try:
-            process.wait(15)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
-def wait_until(true: Any, seconds: float = 10.0) -> None:
+def wait_until(true: Callable[[], Any], seconds: float = 30.0) -> None:
     """Wait for something that takes a moment in another process."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
+
+
+async def until(true: Callable[[], Any], seconds: float = 30.0) -> None:
+    """Wait for something that takes a moment in this event loop or a thread beside it."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.002)
+
+
+async def settle() -> None:
+    """Let the event loop do what it can do at once."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def pass_time(seconds: float) -> None:
+    """Put the clock of the running event loop forward.
+
+    So a test can have bounds much longer than any pause of the machine, and need not wait for them.
+    """
+    loop = asyncio.get_running_loop()
+    before = loop.time
+    loop.time = lambda: before() + seconds  # type: ignore[method-assign]

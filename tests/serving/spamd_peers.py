@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,10 +13,14 @@ from winnow.serving.spamd import DoorLimits, SpamdDoor
 from winnow.verdict import Action, Envelope, Label, Learnt, Reason, Verdict
 
 SPAM = b"From: a@b.test\nSubject: x\n\nCHEAP pills\n"
+IDLE_SECONDS = 20.0
+REQUEST_SECONDS = 40.0
+HANG_SECONDS = 90.0
+"""A test that takes longer has failed: more than any bound above, however the clock is moved."""
 
 
 class FakeEngine:
-    """Says spam to CHEAP; what `trouble` says, it does first.
+    """Says spam to CHEAP; what `trouble` says, it does first: raise, sleep, wait for an event.
 
     Like the real one it answers for small messages at once, unless it has to wait for its trouble.
     """
@@ -23,7 +28,7 @@ class FakeEngine:
     junk_threshold = 0.9
     inline_bytes = 1000
 
-    def __init__(self, trouble: Exception | float | None = None) -> None:
+    def __init__(self, trouble: Exception | float | asyncio.Event | None = None) -> None:
         self.trouble = trouble
         self.asked: list[tuple[Any, ...]] = []
         self.taught: dict[bytes, Label] = {}
@@ -32,7 +37,9 @@ class FakeEngine:
     async def _be_in_trouble(self) -> None:
         if isinstance(self.trouble, Exception):
             raise self.trouble
-        if self.trouble:
+        if isinstance(self.trouble, asyncio.Event):
+            await self.trouble.wait()
+        elif self.trouble:
             await asyncio.sleep(self.trouble)
 
     async def check(
@@ -90,6 +97,19 @@ class FakeEngine:
         self.failures.append(kind)
 
 
+class FullListener(socket.socket):
+    """A listener that has no descriptor left, once."""
+
+    refusals = 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Fail first, then accept."""
+        if not self.refusals:
+            self.refusals += 1
+            raise OSError(errno.EMFILE, "too many open files")
+        return super().accept()
+
+
 Scenario = Callable[[SpamdDoor, int], Awaitable[Any]]
 
 
@@ -99,11 +119,20 @@ def serve(
     limits: Limits | None = None,
     **door_limits: Any,
 ) -> FakeEngine:
-    """Run a scenario with an open door; nothing of it may be left at the end."""
+    """Run a scenario with an open door; nothing of it may be left at the end.
+
+    The times of the door are longer than any pause of the machine: see `fakes.pass_time`.
+    """
     engine = engine or FakeEngine()
+    times = {
+        "idle_seconds": IDLE_SECONDS,
+        "request_seconds": REQUEST_SECONDS,
+        "linger_seconds": IDLE_SECONDS,
+    }
+    bounds = DoorLimits(**(times | door_limits))
 
     async def body() -> None:
-        door = SpamdDoor(engine, limits=limits, door_limits=DoorLimits(**door_limits))
+        door = SpamdDoor(engine, limits=limits, door_limits=bounds)
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         door.start(listener)
@@ -113,10 +142,15 @@ def serve(
             await door.stop(grace_seconds=1)
         assert door.open_connections == 0
         others = asyncio.all_tasks() - {asyncio.current_task()}
-        await asyncio.wait_for(asyncio.gather(*others), 2)
+        await asyncio.wait_for(asyncio.gather(*others), HANG_SECONDS)
 
     asyncio.run(body())
     return engine
+
+
+def in_flight(door: SpamdDoor) -> int:
+    """Return how many clients have begun a request and have not got all of their reply."""
+    return sum(client.in_flight for client in door._open)
 
 
 def request(command: str, *headers: str, body: bytes = SPAM, length: int | None = None) -> bytes:
@@ -136,7 +170,7 @@ async def exchange(port: int, *pieces: bytes, half_close: bool = True, pause: fl
             await asyncio.sleep(pause)
         if half_close:
             writer.write_eof()
-        return await asyncio.wait_for(reader.read(), 5)
+        return await asyncio.wait_for(reader.read(), HANG_SECONDS)
     finally:
         writer.close()
         await writer.wait_closed()
@@ -150,5 +184,5 @@ async def spamc(port: int, *options: str, message: bytes = SPAM) -> tuple[int | 
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
-    output, _ = await asyncio.wait_for(process.communicate(message), 10)
+    output, _ = await asyncio.wait_for(process.communicate(message), HANG_SECONDS)
     return process.returncode, output

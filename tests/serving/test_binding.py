@@ -15,7 +15,7 @@ def test_a_port_of_the_systems_choice():
     with bind("127.0.0.1", 0, allow_remote=False) as listener:
         host, _, port = bound_to(listener).rpartition(":")
         assert host == "127.0.0.1"
-        socket.create_connection((host, int(port)), timeout=1).close()
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def test_ipv6():

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,9 +21,7 @@ LIMITS = {
     "scan_bytes": 100_000,
     "message_bytes": 2_000_000,
     "json_bytes": 50_000,
-    "deadline_seconds": 10,
-    "body_seconds": 10,
-    "waiting": 2,
+    "deadline_seconds": 20.0,
 }
 
 
@@ -194,21 +193,23 @@ def test_wrapped_bodies_are_refused(server: Running):
     assert code(answer) == (415, "unsupported_form")
 
 
-def test_deadline_and_overload(tmp_path_factory: pytest.TempPathFactory):
+def test_deadline_and_overload(tmp_path: Path):
     """Protects mail servers: too slow is 504, too much at once is 503 with a time to retry."""
-    slow = b"SLEEP 600 " + b"x" * 20_000
-    limits = LIMITS | {"deadline_seconds": 0.4}
-    with (
-        running(tmp_path_factory.mktemp("late"), limits=limits) as server,
-        ThreadPoolExecutor(6) as clients,
-    ):
+    slow = b"SLEEP 20000 " + b"x" * 20_000
+    limits = LIMITS | {"deadline_seconds": 0.3, "waiting": 2}
+    with running(tmp_path, limits=limits) as server, ThreadPoolExecutor(6) as clients:
         assert code(post(server, "/v1/check", slow)) == (504, "deadline")
-        answers = list(clients.map(lambda _: post(server, "/v1/check", slow), range(6)))
-    refused = [answer for answer in answers if answer.status_code == 503]
-    assert refused
-    assert code(refused[0]) == (503, "unavailable")
-    assert refused[0].headers["retry-after"] == "1"
-    assert {answer.status_code for answer in answers} == {503, 504}
+        answers: list[httpx.Response] = []
+        # They are at once only where no pause of the machine comes between them: see that once.
+        for _ in range(10):
+            answers += clients.map(lambda _: post(server, "/v1/check", slow), range(6))
+            refused = [answer for answer in answers if answer.status_code == 503]
+            if refused:
+                break
+        assert refused
+        assert code(refused[0]) == (503, "unavailable")
+        assert refused[0].headers["retry-after"] == "1"
+        assert {answer.status_code for answer in answers} == {503, 504}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from winnow.serving.questions import Question, read_check, read_learn
 from winnow.serving.settings import Limits
 from winnow.verdict import Envelope, Label
 
-LIMITS = Limits(scan_bytes=10, message_bytes=100, json_bytes=400, body_seconds=0.1)
+LIMITS = Limits(scan_bytes=10, message_bytes=100, json_bytes=400, body_seconds=60.0)
+HASTY = replace(LIMITS, body_seconds=0.1)
 Piece = bytes | float | None
 
 
@@ -45,9 +47,9 @@ def request(*pieces: Piece, query: str = "", **headers: str) -> tuple[Request, l
     return Request(scope, receive), left
 
 
-def check(*pieces: Piece, query: str = "", **headers: str) -> Question:
+def check(*pieces: Piece, query: str = "", limits: Limits = LIMITS, **headers: str) -> Question:
     """Read a request for a verdict."""
-    return asyncio.run(read_check(request(*pieces, query=query, **headers)[0], LIMITS))
+    return asyncio.run(read_check(request(*pieces, query=query, **headers)[0], limits))
 
 
 def check_json(**fields: Any) -> Question:
@@ -104,7 +106,7 @@ def test_too_large():
 
 def test_a_body_that_does_not_come():
     """Protects connections from clients that stop in the middle, or leave."""
-    assert "in time" in refused(408, pieces=(b"a", 0.2, b"b"))
+    assert "in time" in refused(408, pieces=(b"a", 60.0, b"b"), limits=HASTY)
     assert check(b"a", 0.01, b"b").head == b"ab"
     with pytest.raises(ClientDisconnect):
         check(b"a", None, b"b")

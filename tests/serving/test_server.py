@@ -35,7 +35,7 @@ def test_both_doors_give_one_verdict(tmp_path: Path):
     """Protects agreement of the doors, which share one engine."""
     with running(tmp_path) as server:
         request = b"CHECK SPAMC/1.5\r\nContent-length: %d\r\n\r\n%s" % (len(SPAM), SPAM)
-        with socket.create_connection(("127.0.0.1", server.spamd_port), timeout=5) as client:
+        with socket.create_connection(("127.0.0.1", server.spamd_port), timeout=30) as client:
             client.sendall(request)
             client.shutdown(socket.SHUT_WR)
             reply = b"".join(iter(lambda: client.recv(65536), b""))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import re
 import select
@@ -14,11 +13,23 @@ import sys
 import time
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.serving.spamd_peers import SPAM, FakeEngine, exchange, request, serve, spamc
+from tests.serving.fakes import pass_time, settle, until
+from tests.serving.spamd_peers import (
+    HANG_SECONDS,
+    IDLE_SECONDS,
+    REQUEST_SECONDS,
+    SPAM,
+    FakeEngine,
+    FullListener,
+    exchange,
+    in_flight,
+    request,
+    serve,
+    spamc,
+)
 from winnow.errors import StoreError
 from winnow.protocols.spamd import Limits
 from winnow.serving import spamd
@@ -155,7 +166,7 @@ def test_small_messages_need_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def scenario(door: SpamdDoor, port: int) -> None:
         loop = asyncio.get_running_loop()
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        with socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS) as client:
             client.sendall(request("CHECK"))
             with monkeypatch.context() as patch:
                 patch.setattr(loop, "create_task", None)
@@ -204,17 +215,23 @@ def test_bug_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_answer_too_late() -> None:
     """A request has a time in all; a check that is too late is stopped, a correction is not."""
+    answer = asyncio.Event()
+    engine = FakeEngine(answer)
 
     async def scenario(door: SpamdDoor, port: int) -> None:
-        start = time.monotonic()
-        replies = await asyncio.gather(
+        replies = asyncio.gather(
             exchange(port, request("CHECK")),
             exchange(port, request("TELL", "Set: local", "Message-class: spam")),
         )
-        assert replies == [TEMPFAIL + b"no answer in time\r\n"] * 2
-        assert time.monotonic() - start < 1.8
+        await until(lambda: len(engine.asked) == 2)
+        pass_time(IDLE_SECONDS + 1)  # it is not the client who is silent
+        await settle()
+        assert not replies.done()
+        pass_time(REQUEST_SECONDS - IDLE_SECONDS)
+        assert list(await replies) == [TEMPFAIL + b"no answer in time\r\n"] * 2
+        answer.set()
 
-    engine = serve(scenario, FakeEngine(2.0), request_seconds=0.1, idle_seconds=0.05)
+    serve(scenario, engine)
     assert engine.failures == ["deadline"] * 2
     assert engine.taught == {SPAM: Label.SPAM}
 
@@ -224,41 +241,51 @@ def test_client_falls_silent(sent: bytes) -> None:
     """A client that stops in the middle is told so and let go."""
 
     async def scenario(door: SpamdDoor, port: int) -> None:
-        assert await exchange(port, sent, half_close=False) == (
-            b"SPAMD/1.0 79 Timeout: request not complete in time\r\n"
-        )
+        reply = asyncio.ensure_future(exchange(port, sent, half_close=False))
+        await until(lambda: in_flight(door))
+        pass_time(IDLE_SECONDS + 1)
+        assert await reply == b"SPAMD/1.0 79 Timeout: request not complete in time\r\n"
 
-    assert serve(scenario, idle_seconds=0.1).failures == ["slow"]
+    assert serve(scenario).failures == ["slow"]
 
 
 def test_client_says_nothing() -> None:
     """A client that only connects is let go without a word, and is no failure."""
 
     async def scenario(door: SpamdDoor, port: int) -> None:
-        assert await exchange(port, half_close=False) == b""
+        reply = asyncio.ensure_future(exchange(port, half_close=False))
+        await until(lambda: door.open_connections)
+        pass_time(IDLE_SECONDS + 1)
+        assert await reply == b""
         assert await exchange(port, half_close=True) == b""
 
-    assert serve(scenario, idle_seconds=0.1).failures == []
+    assert serve(scenario).failures == []
 
 
 def test_client_drips() -> None:
     """A byte now and then keeps no connection beyond the time for a request."""
 
+    async def drip(door: SpamdDoor, writer: asyncio.StreamWriter) -> None:
+        held = door._held_bytes
+        writer.write(b"x")
+        await until(lambda: door._held_bytes > held)
+
     async def scenario(door: SpamdDoor, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         reply = asyncio.ensure_future(reader.read())
         writer.write(request("CHECK", length=999))
-        dripped = 0
+        await until(lambda: door._held_bytes)
+        passed = 0.0
         while not reply.done():
-            writer.write(b"x")
-            dripped += 1
-            await asyncio.sleep(0.02)
+            await drip(door, writer)
+            pass_time(IDLE_SECONDS / 2)
+            passed += IDLE_SECONDS / 2
+            await settle()
         assert b"not complete in time" in reply.result()
-        assert 1 < dripped < 500
+        assert passed == REQUEST_SECONDS
         writer.transport.abort()
 
-    engine = serve(scenario, idle_seconds=0.1, request_seconds=0.2, linger_seconds=0.1)
-    assert engine.failures == ["slow"]
+    assert serve(scenario).failures == ["slow"]
 
 
 @pytest.mark.parametrize(
@@ -285,13 +312,13 @@ def test_too_many_connections() -> None:
 
     async def scenario(door: SpamdDoor, port: int) -> None:
         held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
-        await asyncio.sleep(0.05)
+        await until(lambda: door.open_connections == 2)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         assert await reader.read() == TEMPFAIL + b"too many connections\r\n"
         for _, each in [(reader, writer), *held]:
             each.close()
             await each.wait_closed()
-        await asyncio.sleep(0.05)
+        await until(lambda: not door.open_connections)
         assert b"Spam: True" in await exchange(port, request("CHECK"))
 
     assert serve(scenario, connections=2).failures == ["busy"]
@@ -305,7 +332,7 @@ def test_too_much_mail_at_once() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(large[:-1])
         await writer.drain()
-        await asyncio.sleep(0.1)
+        await until(lambda: door._held_bytes > 500_000)
         assert await exchange(port, large) == TEMPFAIL + b"too much mail at once\r\n"
         writer.write(large[-1:])
         assert b"EX_OK" in await reader.read()
@@ -331,8 +358,7 @@ def test_client_leaves_without_its_reply(caplog: pytest.LogCaptureFixture) -> No
             await writer.drain()
             await asyncio.sleep(0.02)
             writer.transport.abort()
-        await asyncio.sleep(0.2)
-        assert door.open_connections == 0
+        await until(lambda: not door.open_connections)
 
     assert serve(scenario, FakeEngine(0.05)).failures == []
     gc.collect()  # a task that failed unheard says so when it is collected
@@ -343,29 +369,18 @@ def test_client_does_not_read() -> None:
     """A client that never takes its reply is dropped when its time is over."""
 
     async def scenario(door: SpamdDoor, port: int) -> None:
-        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=100)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=100)
         writer.write(request("PROCESS", body=b"x" * 12_000_000))
         await writer.drain()
-        await asyncio.sleep(0.3)
+        assert await reader.read(1) == b"S"  # the rest of it waits
+        pass_time(REQUEST_SECONDS / 2)
+        await settle()
         assert door.open_connections == 1
-        await asyncio.sleep(0.5)
-        assert door.open_connections == 0
+        pass_time(REQUEST_SECONDS / 2)
+        await until(lambda: not door.open_connections)
         writer.transport.abort()
 
-    serve(scenario, request_seconds=0.6)
-
-
-class FullListener(socket.socket):
-    """A listener that has no descriptor left, once."""
-
-    refusals = 0
-
-    def accept(self) -> tuple[socket.socket, Any]:
-        """Fail first, then accept."""
-        if not self.refusals:
-            self.refusals += 1
-            raise OSError(errno.EMFILE, "too many open files")
-        return super().accept()
+    serve(scenario)
 
 
 def test_no_descriptor_left(
@@ -393,19 +408,29 @@ def test_no_descriptor_left(
 
 def test_stop_finishes_what_is_in_flight() -> None:
     """A stop takes no new client, waits for answers and for messages still coming in."""
+    answer = asyncio.Event()
 
     async def scenario(door: SpamdDoor, port: int) -> None:
         checks = [asyncio.ensure_future(exchange(port, request("CHECK"))) for _ in range(3)]
-        sending = asyncio.ensure_future(
-            exchange(port, request("CHECK")[:-1], request("CHECK")[-1:], pause=0.1)
-        )
-        await asyncio.sleep(0.05)
-        await door.stop(grace_seconds=5)
-        assert all(b"Spam: True" in reply for reply in await asyncio.gather(*checks, sending))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request("CHECK")[:-1])
+        await until(lambda: in_flight(door) == 4)
+        stopped = asyncio.ensure_future(door.stop(grace_seconds=REQUEST_SECONDS))
+        await settle()
+        pass_time(1)  # the silent are not waited for any more
+        await settle()
+        assert in_flight(door) == 4
+        writer.write(request("CHECK")[-1:])
+        answer.set()
+        replies = await asyncio.gather(*checks, reader.read())
+        assert all(b"Spam: True" in reply for reply in replies)
+        await stopped
+        writer.close()
+        await writer.wait_closed()
         with pytest.raises(ConnectionRefusedError):
             await exchange(port, request("CHECK"))
 
-    assert serve(scenario, FakeEngine(0.2), linger_seconds=0.05).failures == []
+    assert serve(scenario, FakeEngine(answer), linger_seconds=0.05).failures == []
 
 
 def test_stop_has_a_deadline() -> None:
@@ -414,14 +439,18 @@ def test_stop_has_a_deadline() -> None:
     async def scenario(door: SpamdDoor, port: int) -> None:
         stuck = asyncio.ensure_future(exchange(port, request("CHECK")))
         silent = asyncio.ensure_future(exchange(port, half_close=False))
-        await asyncio.sleep(0.05)
-        stopped = asyncio.ensure_future(door.stop(grace_seconds=0.4))
+        await until(lambda: in_flight(door) == 1 and door.open_connections == 2)
+        stopped = asyncio.ensure_future(door.stop(grace_seconds=30))
+        await settle()
+        pass_time(IDLE_SECONDS / 2)  # the time to linger
         assert await silent == b""
         assert not stuck.done()
+        pass_time(30)
         assert await stuck == TEMPFAIL + b"no answer in time\r\n"
         await stopped
 
-    serve(scenario, FakeEngine(60.0), linger_seconds=0.1)
+    engine = FakeEngine(asyncio.Event())
+    serve(scenario, engine, linger_seconds=IDLE_SECONDS / 2, request_seconds=2 * HANG_SECONDS)
 
 
 def test_stop_at_rest_is_at_once() -> None:
@@ -429,11 +458,9 @@ def test_stop_at_rest_is_at_once() -> None:
 
     async def scenario(door: SpamdDoor, port: int) -> None:
         await exchange(port, request("CHECK"))
-        start = time.monotonic()
-        await door.stop(grace_seconds=10)
-        assert time.monotonic() - start < 5
+        await asyncio.wait_for(door.stop(grace_seconds=1000), 10)
 
-    serve(scenario)
+    serve(scenario, linger_seconds=60.0)
 
 
 # Real spamc.
@@ -508,7 +535,7 @@ def test_a_stop_answers_what_waits_to_be_accepted() -> None:
     """Clients that the kernel has connected already are not reset by a stop."""
 
     async def scenario(door: SpamdDoor, port: int) -> None:
-        clients = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(20)]
+        clients = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(20)]
         for client in clients:
             client.sendall(request("CHECK"))
         await door.stop()  # the event loop has had no turn to accept any

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.serving.fakes import HAM, FakeFilter, write_model
+from tests.serving.fakes import HAM, FakeFilter, until, write_model
 from winnow.errors import ArtifactError, RuleError, StoreError
 from winnow.serving import swap
 from winnow.serving.board import Board
@@ -133,8 +133,22 @@ def test_a_filter_that_cannot_refresh_is_closed(folder: Path):
 
 def test_watching(folder: Path, monkeypatch: pytest.MonkeyPatch):
     """Protects from half-written models: one is read when it has kept still, and only once."""
-    monkeypatch.setattr(swap, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(swap, "POLL_SECONDS", 0.02)
+    changing = False
+    looks: list[int] = []
     opened: list[str] = []
+
+    def look(model: Path) -> swap.Fingerprint:
+        looks.append(len(looks))
+        if changing:
+            write_model(folder, f"half@{looks[-1]}")
+        return fingerprint(model)
+
+    async def looked(times: int = 10) -> None:
+        end = len(looks) + times
+        await until(lambda: len(looks) >= end)
+
+    monkeypatch.setattr(swap, "fingerprint", look)
 
     def open_filter() -> FakeFilter:
         fresh = FakeFilter(folder)
@@ -142,24 +156,24 @@ def test_watching(folder: Path, monkeypatch: pytest.MonkeyPatch):
         return fresh
 
     async def test(swapper: Swapper, engine: Engine, board: Board) -> None:
+        nonlocal changing
         write_model(folder, "second@2")  # after the engine has opened the first
         task = asyncio.ensure_future(swapper.run())
-        await asyncio.sleep(0.3)
-        assert engine.model == "second@2"
-        opened.clear()
-        for number in range(20):  # changes all the time
-            write_model(folder, f"half@{number}")
-            await asyncio.sleep(0.02)
-        assert len(opened) <= 2
-        await asyncio.sleep(0.3)
-        assert engine.model == "half@19"
-        times = len(opened)
+        await until(lambda: engine.model == "second@2")
+        changing = True  # all the time: at every look it is another one
+        await looked()
+        assert opened == ["second@2"]
+        changing = False
+        last = f"half@{looks[-1]}"
+        await until(lambda: engine.model == last)
+        await looked()
+        assert opened == ["second@2", last]
         (folder / "model").rename(folder / "away")
-        await asyncio.sleep(0.3)
-        assert len(opened) == times
-        assert engine.model == "half@19"
+        await looked()
+        assert opened == ["second@2", last]
+        assert engine.model == last
         swapper.requested.set()
-        await asyncio.sleep(0.15)
+        await until(lambda: board.total(SWAPS.cell("refused")))
         assert board.total(SWAPS.cell("refused")) == 1
         task.cancel()
 

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.serving.clients import total
 from tests.serving.fakes import SPAM, Running, running, wait_until
 
 LIMITS = {
     "header_bytes": 4096,
     "message_bytes": 1_000_000,
-    "head_seconds": 0.8,
-    "body_seconds": 0.8,
-    "idle_seconds": 2,
+    "head_seconds": 60,
+    "body_seconds": 60,
+    "idle_seconds": 60,
     "connections": 20,
 }
+CLIENT_SECONDS = 20  # whoever is let go within it is not let go because a time above is over
 POST = b"POST /v1/check HTTP/1.1\r\nHost: localhost\r\n"
+HEALTH = b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +38,23 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """One that waits so long for a client that whoever is let go at once is not let go by that."""
-    limits = LIMITS | {"head_seconds": 30, "body_seconds": 30, "idle_seconds": 30}
-    with running(tmp_path_factory.mktemp("patient"), limits=limits) as started:
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server that waits for a head so shortly that a pause of the machine may come between."""
+    limits = LIMITS | {"head_seconds": 0.4}
+    with running(tmp_path_factory.mktemp("hasty"), limits=limits) as started:
         yield started
+        wait_until(lambda: answers(started))
+        assert "Traceback" not in started.log
+
+
+def answers(server: Running) -> bool:
+    with suppress(httpx.HTTPError):
+        return server.check(SPAM).status_code == 200
+    return False
 
 
 def connect(server: Running) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=5)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=CLIENT_SECONDS)
 
 
 def read_all(client: socket.socket) -> bytes:
@@ -53,12 +68,19 @@ def read_answer(client: socket.socket) -> bytes:
     """Return one answer of a connection that stays open."""
     found = b""
     while b"\r\n\r\n" not in found:
-        found += client.recv(65536)
+        found += read_some(client)
     head, _, body = found.partition(b"\r\n\r\n")
     (length,) = [int(line[15:]) for line in head.split(b"\r\n") if line[:15] == b"content-length:"]
     while len(body) < length:
-        body += client.recv(65536)
+        body += read_some(client)
     return head + b"\r\n\r\n" + body
+
+
+def read_some(client: socket.socket) -> bytes:
+    piece = client.recv(65536)
+    if not piece:
+        raise ConnectionError("closed before the end of the answer")
+    return piece
 
 
 def exchange(server: Running, *pieces: bytes, half_close: bool = False) -> bytes:
@@ -118,21 +140,21 @@ def test_an_answer_is_one_write(server: Running):
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-def test_half_closed(patient: Running, chunked: bool):
-    """Protects clients such as `nc -N`, which close their half after asking."""
+def test_half_closed(server: Running, chunked: bool):
+    """Protects clients such as `nc -N`, which close their half after asking, from waiting."""
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(SPAM), SPAM)
     request = POST + b"Transfer-Encoding: chunked\r\n\r\n" + body
     if not chunked:
         request = POST + b"Content-Length: %d\r\n\r\n%s" % (len(SPAM), SPAM)
-    answer = exchange(patient, request, half_close=True)  # within its client's 5 seconds
+    answer = exchange(server, request, half_close=True)
     assert status(answer) == 200
     assert b'"junk"' in answer
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /v1", POST, POST + b"Content-Length: 9\r\n\r\nabc"])
-def test_half_a_request(patient: Running, sent: bytes):
+def test_half_a_request(server: Running, sent: bytes):
     """Protects connections: a client that closes before it has asked is let go at once."""
-    exchange(patient, sent, half_close=True)  # within its client's 5 seconds
+    exchange(server, sent, half_close=True)
 
 
 def test_pipelined_and_half_closed(server: Running):
@@ -161,18 +183,20 @@ def test_large_heads(server: Running, head: bytes):
 def test_large_trailers(server: Running):
     """Protects memory from what follows a body, or stands between its chunks."""
     with connect(server) as client:
-        client.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\nTrailer: ")
-        time.sleep(0.05)
-        client.sendall(b"x" * 6000)
+        head = b"Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+        client.sendall(POST + head)
+        assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"  # the head is through
+        client.sendall(b"0\r\nTrailer: " + b"x" * 6000)
         assert status(read_all(client)) == 431
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /v1/check HT", POST, b"\r\n"])
-def test_slow_heads(server: Running, sent: bytes):
+def test_slow_heads(hasty: Running, sent: bytes):
     """Protects connections from clients that never finish asking."""
     start = time.monotonic()
-    assert exchange(server, sent) == b""
-    assert 0.7 < time.monotonic() - start < 4
+    with suppress(ConnectionError):  # it was over before it was sent
+        assert exchange(hasty, sent) == b""
+    assert time.monotonic() - start > 0.3
 
 
 def _drip(client: socket.socket, data: bytes) -> None:
@@ -181,42 +205,47 @@ def _drip(client: socket.socket, data: bytes) -> None:
         time.sleep(0.05)
 
 
-def test_drip(server: Running):
+def test_drip(hasty: Running):
     """Protects connections from clients that send one byte now and then."""
-    with connect(server) as client:
-        start = time.monotonic()
-        with pytest.raises(OSError, match=r"."):  # reset or broken pipe
-            _drip(client, POST * 10)
-        assert time.monotonic() - start < 10
+    with connect(hasty) as client, pytest.raises(ConnectionError):
+        _drip(client, POST + b"A: " + b"b" * 200)  # half a head, and the sooner it is over
 
 
-def test_slow_bodies(server: Running):
+def test_slow_bodies(tmp_path: Path):
     """Protects connections: a body that does not arrive is given up with 408."""
-    answer = exchange(server, POST + b"Content-Length: 100\r\n\r\nabc")
+    with running(tmp_path, limits=LIMITS | {"body_seconds": 0.4, "idle_seconds": 1}) as server:
+        answer = exchange(server, POST + b"Content-Length: 100\r\n\r\nabc")
     assert status(answer) == 408
     assert error_code(answer) == "slow_request"
 
 
-def test_idle_connections_are_closed(server: Running):
+def at_rest(server: Running) -> socket.socket:
+    """Return a connection that has had an answer."""
+    for _ in range(20):
+        client = connect(server)
+        with suppress(ConnectionError):  # a pause before it asked
+            client.sendall(HEALTH)
+            assert status(read_answer(client)) == 200
+            return client
+        client.close()
+    pytest.fail("no client is served")
+
+
+def test_idle_connections_are_closed(hasty: Running):
     """Protects connections: between requests a client may rest for a while, not for ever."""
-    ask = b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with connect(server) as client:
-        client.sendall(ask)
-        assert status(read_answer(client)) == 200
-        time.sleep(1)  # longer than a head may take
-        client.sendall(ask)
+    with at_rest(hasty) as client:
+        time.sleep(0.6)  # longer than a head may take
+        client.sendall(HEALTH)
         assert status(read_answer(client)) == 200
         client.sendall(b"\r\n")  # takes uvicorn's own idle timer away
-        start = time.monotonic()
         assert client.recv(1) == b""
-        assert time.monotonic() - start < 4
 
 
 def test_an_answer_before_the_body_survives(server: Running):
     """Protects the answer to a client that is still sending: it is not reset away."""
     with connect(server) as client:
         client.sendall(POST + b"Content-Length: 3000000\r\n\r\n")
-        time.sleep(0.05)
+        assert select.select([client], [], [], CLIENT_SECONDS)[0]  # the answer is there
         for _ in range(30):
             client.sendall(b"x" * 100_000)
         answer = read_all(client)
@@ -238,14 +267,14 @@ def test_expect_continue(server: Running):
 
 def test_many_connections(server: Running):
     """Protects the process: too many are told so, far too many are dropped; then all is well."""
-    wait_until(lambda: 'winnow_connections{door="http"} 1.0' in server.get("/metrics").text)
+    wait_until(lambda: total(server, "winnow_connections") <= 1)
     crowd: list[socket.socket] = []
     try:
         statuses = []
         crowd.extend(connect(server) for _ in range(60))
         for client in crowd[20:]:
             try:
-                client.sendall(b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                client.sendall(HEALTH)
                 answer = client.recv(65536)
             except ConnectionError:
                 answer = b""
@@ -255,4 +284,4 @@ def test_many_connections(server: Running):
     finally:
         for client in crowd:
             client.close()
-    wait_until(lambda: server.check(SPAM).status_code == 200)
+    wait_until(lambda: answers(server))

@@ -30,7 +30,7 @@ class Sink:
 
     def write(self, entries: list[Entry]) -> int:
         """Note the size of the batch."""
-        assert self.open.wait(10)
+        assert self.open.wait(60)
         if self.fault:
             raise self.fault
         self.batches.append(len(entries))
@@ -54,7 +54,7 @@ def writer(sink: Sink) -> BatchWriter:
     made = BatchWriter(sink.write, sink.chore)
     yield made
     sink.open.set()
-    assert made.close(5)
+    assert made.close(30)
 
 
 def put(writer: BatchWriter, count: int) -> None:
@@ -64,8 +64,8 @@ def put(writer: BatchWriter, count: int) -> None:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds, at most five seconds."""
-    deadline = time.monotonic() + 5
+    """Wait until a condition holds, at most half a minute."""
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -91,7 +91,7 @@ def test_flush_hurries(writer: BatchWriter, monkeypatch: pytest.MonkeyPatch):
     """Who waits for the log does not wait for the batch to fill."""
     monkeypatch.setattr(writer_, "BATCH_SECONDS", 60.0)
     put(writer, 3)
-    assert writer.flush(5)
+    assert writer.flush(30)
     assert writer.recorded == 3
     assert writer.flush(0.01)
 
@@ -102,7 +102,7 @@ def test_flush_gives_up_in_time(writer: BatchWriter, sink: Sink):
     put(writer, 1)
     start = time.monotonic()
     assert not writer.flush(0.05)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 20  # the disk would hang for a minute
 
 
 def test_put_never_waits_and_the_queue_is_bounded(writer: BatchWriter, sink: Sink):
@@ -112,10 +112,10 @@ def test_put_never_waits_and_the_queue_is_bounded(writer: BatchWriter, sink: Sin
     wait_until(lambda: not writer._queue)
     start = time.monotonic()
     put(writer, QUEUE_ROWS + 7)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 20  # the disk would hang for a minute
     assert writer.lost == 7
     sink.open.set()
-    assert writer.flush(10)
+    assert writer.flush(30)
     assert writer.recorded == QUEUE_ROWS + 1
 
 
@@ -123,11 +123,11 @@ def test_any_failure_costs_rows_and_not_the_thread(writer: BatchWriter, sink: Si
     """After a failure the next batch is tried as if nothing had been."""
     sink.fault = ValueError("odd")
     put(writer, 3)
-    assert writer.flush(5)
+    assert writer.flush(30)
     assert (writer.recorded, writer.lost, writer.last_error) == (0, 3, "odd")
     sink.fault = None
     put(writer, 2)
-    assert writer.flush(5)
+    assert writer.flush(30)
     assert (writer.recorded, writer.lost, writer.last_error) == (2, 3, "odd")
 
 
@@ -135,7 +135,7 @@ def test_close_writes_what_is_queued(sink: Sink):
     """A graceful stop loses nothing, and what comes later is counted."""
     writer = BatchWriter(sink.write, sink.chore)
     put(writer, BATCH_ROWS + 3)
-    assert writer.close(5)
+    assert writer.close(30)
     assert writer.recorded == BATCH_ROWS + 3
     put(writer, 1)
     assert writer.lost == 1
@@ -145,7 +145,7 @@ def test_the_chore_comes_after_the_first_batch_and_rarely(writer: BatchWriter, s
     """Old rows go even when the process lives shortly, and not at every batch."""
     for _ in range(3):
         put(writer, 1)
-        assert writer.flush(5)
+        assert writer.flush(30)
     assert sink.chores == 1
 
 
@@ -154,7 +154,7 @@ def test_a_chore_that_is_not_done_goes_on(writer: BatchWriter, sink: Sink):
     sink.more = True
     for _ in range(3):
         put(writer, 1)
-        assert writer.flush(5)
+        assert writer.flush(30)
     assert sink.chores == 3
 
 
@@ -163,7 +163,7 @@ def test_the_chore_comes_without_any_mail(sink: Sink, monkeypatch: pytest.Monkey
     monkeypatch.setattr(writer_, "CHORE_SECONDS", 0.01)
     writer = BatchWriter(sink.write, sink.chore)
     wait_until(lambda: sink.chores > 1)
-    assert writer.close(5)
+    assert writer.close(30)
 
 
 def test_many_threads_may_put(writer: BatchWriter):
@@ -173,7 +173,7 @@ def test_many_threads_may_put(writer: BatchWriter):
         thread.start()
     for thread in threads:
         thread.join()
-    assert writer.flush(10)
+    assert writer.flush(30)
     assert (writer.recorded, writer.lost) == (4000, 0)
 
 
