@@ -119,8 +119,7 @@ def add_reader(parser: argparse.ArgumentParser) -> None:
         "--draws",
         type=int,
         metavar="N",
-        help="messages to learn from in all, each as often as that makes (default: twice the mail, "
-        "20,000 at most)",
+        help="messages to learn from, repeats counted (default: twice the mail, 20,000 at most)",
     )
     group.add_argument(
         "--held-out",
