@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from winnow import recipe, recipe_graph, recipe_reader
 from winnow.accounting import Budget
+from winnow.features import Tokenizer
 from winnow.model.backbone import Backbone, read_backbone
 from winnow.model.minilm import fetch_minilm
 from winnow.recipe import Evaluated
@@ -26,8 +27,10 @@ from winnow.recipe_reader import Mail, ReaderOptions, TrainedReader
 from winnow.runtime import Cascade, Combiner, Reader
 from winnow.training.balance import importance
 from winnow.training.cascade import HeldOut, humble
+from winnow.training.checkpoint import mark_of
 from winnow.training.dataset import Dataset
 from winnow.training.reader import Schedule, answer
+from winnow.training.reader_data import TokenRows
 from winnow.training.train import Options, Unseen, combine, join
 
 F64 = NDArray[np.float64]
@@ -93,7 +96,8 @@ def train_second(
         seen = np.flatnonzero(~np.isin(mail.dataset.sources, [*left, *barred]))
         unseen[held] = _answers(mail, seen, held, backbone, options, place / f"fold{number}")
     seen = np.flatnonzero(~np.isin(mail.dataset.sources, barred))
-    reader = _trained(mail, seen, backbone, options, place / "ships")
+    tokenizer, rows = _taught(mail, seen, backbone, options)
+    reader = _trained(rows, tokenizer, backbone, options, place / "ships")
     held = np.flatnonzero(np.isin(mail.dataset.sources, barred))
     rows = recipe_reader.reader_rows(replace(mail, variants=[]), held, reader.tokenizer)
     unseen[held] = answer(reader.weights, rows, reader.shape)
@@ -104,36 +108,37 @@ def train_second(
 
 
 def _answers(
-    mail: Mail,
-    seen: I64,
-    held: I64,
-    backbone: Backbone,
-    options: ReaderOptions,
-    place: Path,
+    mail: Mail, seen: I64, held: I64, backbone: Backbone, options: ReaderOptions, place: Path
 ) -> F64:
     """What a reader of some rows says of others; kept, since it takes minutes."""
-    kept = place.with_suffix(".npy")
+    tokenizer, rows = _taught(mail, seen, backbone, options)
+    asked = recipe_reader.reader_rows(replace(mail, variants=[]), held, tokenizer)
+    # Whatever decides them is in the mark.
+    mark = mark_of(recipe_reader.new_training(rows, tokenizer, backbone, options, asked))
+    kept = place.with_name(f"{place.name}-{mark}.npy")
     if kept.exists():
         found: F64 = np.load(kept)
-        if len(found) == len(held):
-            return found
-    reader = _trained(mail, seen, backbone, options, place)
-    rows = recipe_reader.reader_rows(replace(mail, variants=[]), held, reader.tokenizer)
-    said = answer(reader.weights, rows, reader.shape)
+        return found
+    reader = _trained(rows, tokenizer, backbone, options, place)
+    said = answer(reader.weights, asked, reader.shape)
     np.save(kept, said)
     return said
 
 
-def _trained(
-    mail: Mail, seen: I64, backbone: Backbone, options: ReaderOptions, place: Path
-) -> TrainedReader:
+def _taught(
+    mail: Mail, seen: I64, backbone: Backbone, options: ReaderOptions
+) -> tuple[Tokenizer, TokenRows]:
+    """What a reader learns from some rows."""
+    texts = [mail.texts[row] for row in seen.tolist()]
     tokenizer = recipe_reader.tokenizer_for(
-        [mail.texts[row] for row in seen.tolist()],
-        backbone.vocabulary,
-        pieces=options.pieces,
-        limit=options.limit,
+        texts, backbone.vocabulary, pieces=options.pieces, limit=options.limit
     )
-    rows = recipe_reader.reader_rows(mail, seen, tokenizer)
+    return tokenizer, recipe_reader.reader_rows(mail, seen, tokenizer)
+
+
+def _trained(
+    rows: TokenRows, tokenizer: Tokenizer, backbone: Backbone, options: ReaderOptions, place: Path
+) -> TrainedReader:
     last = [time.monotonic()]
 
     def tell(stage: str, done: int, total: int | None) -> None:

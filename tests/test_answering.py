@@ -28,7 +28,7 @@ from winnow.features.hashing import hash_bytes
 from winnow.pipeline import Filter
 from winnow.policy import Rules
 from winnow.reading import read_evidence, text_form
-from winnow.runtime import Cascade, Reader
+from winnow.runtime import NO_STEP, Cascade, Reader
 from winnow.runtime.reflex import LARGEST_MOVE
 from winnow.store import Store
 from winnow.tokens import Tokens
@@ -384,8 +384,8 @@ def test_what_becomes_of_the_reflex_is_what_the_answer_would_be(first: Artifact)
     model = _with(first, Counted(2.0), cascade)
     then = model.second(*read_evidence(MAIL[0][0]))
     assert then is not None
-    assert [then(-7.0), then(-4.0), then(4.0)] == [-7.0, -4.0, 4.0]
-    assert then(1.5) == cascade.log_odds(1.5, 2.0)
+    assert [then(value, NO_STEP) for value in (-7.0, -4.0, 4.0)] == [-7.0, -4.0, 4.0]
+    assert then(1.5, NO_STEP) == cascade.log_odds(1.5, 2.0)
 
 
 TABLES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -556,7 +557,22 @@ def test_only_what_stands_out_is_looked_at_twice(first: Artifact) -> None:
         assert (found is not None) is wanted
         if found is not None:
             assert found[1] - model.reflex.combiner.log_odds(scores) > STANDS_OUT
-    sure = message(True, 3) + b" ".join([b"casino prize cheap"] * 40)
-    _, reading, evidence = read_evidence(sure)
-    low = Model.of(with_reader(first, SCORES, Cascade(0.7, 0.3, 0.0, -1.5, 1.0, OPENING)))
-    assert low.opening(reading, evidence, low.reflex.scores(evidence)) is None
+
+
+@pytest.mark.parametrize("below", [0, 3, 14])
+def test_a_correction_is_measured_by_the_answer_that_follows(first: Artifact, below: int) -> None:
+    """What a step would do, opening and all, is what it does; so is a spam that becomes ham."""
+    low = Cascade(0.7, 0.3, 0.0, -1.5, 1.0, OPENING)
+    for cascade, label in itertools.product((CASCADE, low), (True, False)):
+        model = Model.of(with_reader(first, SCORES, cascade))
+        mail, reading, evidence = read_evidence(padded(104, below=below))
+        then = model.second(mail, reading, evidence)
+        assert then is not None
+        step = model.reflex.step_for(evidence, spam=label, then=then)
+        moved = model.reflex.log_odds(evidence)
+        model.reflex.apply(evidence, step)
+        after = model.reflex.log_odds(evidence)
+        answer = model.answer(mail, reading, evidence).log_odds
+        assert then(after, step) == pytest.approx(answer, abs=1e-3)
+        assert (answer > 0) is label
+        assert abs(after - moved) < 12

@@ -19,7 +19,7 @@ from winnow.evidence import Evidence
 from winnow.features import Named, Reading, Tokenizer, plain
 from winnow.message import Message
 from winnow.reading import fingerprint, text_form
-from winnow.runtime import Cascade, Reader, Reflex, Scores, cascade_of, reflex_of
+from winnow.runtime import Cascade, Reader, Reflex, Scores, Step, cascade_of, reflex_of
 from winnow.tokens import Tokens, same
 from winnow.verdict import Why
 
@@ -49,7 +49,7 @@ class Answer:
         tokens: what the reader was given, if it answered.
         reader: its log-odds, if it answered.
         shares: what each token added to them.
-        opening: how the message begins, where that counts for itself.
+        opening: how the message begins, if it is longer and the reader answered.
     """
 
     log_odds: float
@@ -128,7 +128,9 @@ class Model:
         if self.reader is None or self.tokenizer is None or cascade is None:
             why = Why.BROKEN if self.broken else Why.ONLY_STAGE
             return Answer(first, "reflex", why, scores)
-        opening, begins = self.opening(reading, evidence, scores) or (None, None)
+        opening, begins = None, None
+        if first < cascade.high:  # spam is spam, however it begins
+            opening, begins = self.opening(reading, evidence, scores) or (None, None)
         if cascade.is_sure(first, begins):
             return Answer(first, "reflex", Why.SURE, scores)
         start = time.perf_counter()
@@ -157,24 +159,24 @@ class Model:
     def opening(
         self, reading: Reading, evidence: Evidence, scores: Scores
     ) -> tuple[Reading, float] | None:
-        """How a message begins, and the reflex's log-odds for that, where they may count.
+        """How a message begins, and the reflex's log-odds for that.
 
         Args:
             reading: its content view.
             evidence: its hashes.
             scores: of the whole message.
+
+        Returns:
+            None where the message is no longer than that, or nothing is made of openings.
         """
         cascade = self.cascade
         if cascade is None or cascade.opening is None:
-            return None
-        combiner = self.reflex.combiner
-        if combiner.log_odds(scores) >= cascade.high:
             return None
         opening = reading.opening(cascade.opening.words)
         if opening is None:
             return None
         rest = self.reflex.rescored(opening.within(evidence), scores, evidence)
-        return opening, combiner.log_odds(rest)
+        return opening, self.reflex.combiner.log_odds(rest)
 
     def again(self, answer: Answer, first: float, rest: Evidence, gone: Named | None) -> float:
         """What an answer would be without a thing, by the same stages.
@@ -210,8 +212,13 @@ class Model:
 
     def second(
         self, message: Message, reading: Reading, evidence: Evidence
-    ) -> Callable[[float], float] | None:
-        """What becomes of the reflex's log-odds for a message, None where they always stand."""
+    ) -> Callable[[float, Step], float] | None:
+        """What the answer for a message would be with the weights moved by a step.
+
+        Returns:
+            Given the reflex's log-odds then, and the step, the answer; None where the reflex's
+            log-odds always stand.
+        """
         cascade = self.cascade
         if self.reader is None or self.tokenizer is None or cascade is None:
             return None
@@ -222,14 +229,21 @@ class Model:
         scores = self.reflex.scores(evidence)
         before = self.reflex.combiner.log_odds(scores)
         opening, begins_before = self.opening(reading, evidence, scores) or (None, 0.0)
-        part = 0.0
+        # What a step moves in the whole and not in the opening, which has a part of its hashes.
+        beyond = [0.0] * len(scores)
         if opening is not None:
-            words = len(opening.within(evidence).words)
-            part = math.sqrt(words / max(1, len(evidence.words)))
+            counts = zip(evidence.kinds, opening.within(evidence).kinds, strict=True)
+            gains = self.reflex.combiner.gains
+            beyond = [
+                gain * (math.sqrt(len(all_)) - math.sqrt(len(first_)))
+                for gain, (all_, first_) in zip(gains, counts, strict=True)
+            ]
 
-        def then(first: float) -> float:
-            # A correction moves the opening, too, as far as its part of what is moved goes.
-            begins = None if opening is None else begins_before + part * (first - before)
+        def then(first: float, step: Step) -> float:
+            begins = None
+            if opening is not None:
+                less = sum(a * b for a, b in zip(step.amounts, beyond, strict=True))
+                begins = begins_before + first - before - less
             if cascade.is_sure(first, begins):
                 return first
             return cascade.log_odds(first, value, begins)

@@ -52,7 +52,7 @@ def fingerprint() -> str:
 def text_form() -> str:
     """As `fingerprint`, of the texts that the reader reads."""
     digest = hashlib.blake2b(digest_size=8)
-    for probe in _PROBES:
+    for probe in (*_PROBES, _TRICKS):
         message, reading, _ = read_evidence(probe, stream=False)
         for text in texts_of(message, reading.hosts, _FORM_TOKENS):
             digest.update(text.encode("utf-8", "replace") + b"|")
@@ -101,3 +101,9 @@ UEsDBA==
 --b--
 """.encode()
 _PROBES = (b"", _PLAIN, _RICH)
+# What only the reader's texts undo.
+_TRICKS = """Subject: c.a.s.i.n.o v.1.a.g.r.a
+Content-Type: text/plain; charset=utf-8
+
+cаsino p а y p a l  v1agra раyрaĺ 2026 123456789 !!!!! ----- f-r-e-e x 1 3 4 5
+""".encode()

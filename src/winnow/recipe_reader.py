@@ -257,15 +257,7 @@ def train_reader(
     Raises:
         InputError: the backbone or the checkpoint does not fit.
     """
-    shape, first = first_weights(
-        backbone,
-        pieces=tokenizer.pieces.pieces,
-        fields=len(FIELDS),
-        limit=tokenizer.limit,
-        layers=options.layers,
-        seed=options.schedule.seed,
-    )
-    training = Training(shape, first, rows, options.schedule, held_out)
+    training = new_training(rows, tokenizer, backbone, options, held_out)
     save = None
     if checkpoint is not None:
         mark = mark_of(training)
@@ -278,7 +270,27 @@ def train_reader(
         progress(f"{name}, loss {loss:.3f}, rate {rate:.1e}", step * batch, steps * batch)
 
     state = training.run(progress=tell, save=save)
-    return TrainedReader(tokenizer, shape, training.weights, list(state.curve), state.seconds)
+    curve = list(state.curve)
+    return TrainedReader(tokenizer, training.shape, training.weights, curve, state.seconds)
+
+
+def new_training(
+    rows: TokenRows,
+    tokenizer: Tokenizer,
+    backbone: Backbone,
+    options: ReaderOptions,
+    held_out: TokenRows | None = None,
+) -> Training:
+    """A training at its beginning; arguments and errors as for `train_reader`."""
+    shape, first = first_weights(
+        backbone,
+        pieces=tokenizer.pieces.pieces,
+        fields=len(FIELDS),
+        limit=tokenizer.limit,
+        layers=options.layers,
+        seed=options.schedule.seed,
+    )
+    return Training(shape, first, rows, options.schedule, held_out)
 
 
 def teach(teacher: TrainedReader, rows: TokenRows, own: float = 0.3) -> TokenRows:

@@ -269,13 +269,16 @@ def test_padded_spam_is_told_from_ham_by_its_opening() -> None:
 
 def test_without_openings_nothing_is_made_of_them() -> None:
     """Mail that is too short, too little or not asked about leaves the plain cascade."""
-    held = _held(3, 400)
+    held = _held(3, 4_000)
+    assert fit_opening(held) is not None
     assert fit_opening(replace(held, opening=None)) is None
     assert fit_opening(replace(held, padded=None)) is None
-    assert fit_opening(replace(held, opening=held.reflex, padded=held.reflex)) is None
-    few = np.flatnonzero(held.spam)[: FEWEST_OPENINGS // 2 - 1]
-    kept = np.union1d(few, np.flatnonzero(~held.spam))
-    assert fit_opening(_rows(held, kept)) is None
+    assert fit_opening(replace(held, padded_opening=None)) is None
+    assert fit_opening(replace(held, opening=held.reflex, padded_opening=held.padded)) is None
+    for label in (True, False):
+        few = np.flatnonzero(held.spam == label)[: FEWEST_OPENINGS - 1]
+        kept = np.union1d(few, np.flatnonzero(held.spam != label))
+        assert fit_opening(_rows(held, kept)) is None
 
 
 def test_openings_that_say_the_opposite_are_not_heard() -> None:

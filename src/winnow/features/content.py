@@ -125,6 +125,9 @@ class Reading:
     def within(self, whole: Evidence, gone: Named | None = None) -> Evidence:
         """Evidence whose words are these only, and all else that of the whole.
 
+        Of an opening, what follows does not move up into the place of what is removed: what is
+        asked is what the thing did in the answer that was given.
+
         Args:
             whole: evidence of the whole message.
             gone: a thing that is removed, unless it is a trait.

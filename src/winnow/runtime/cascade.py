@@ -63,7 +63,7 @@ class Cascade:
         reflex: gain of the reflex's log-odds, above 0.
         reader: gain of the reader's, 0 or above.
         intercept: log-odds when both are at 0.
-        low: at or below it the reflex answers alone: ham.
+        low: at or below it the reflex answers alone, unless the opening stands out: ham.
         high: at or above it the reflex answers alone: spam.
         opening: what is made of an opening that stands out; None is nothing.
     """
@@ -80,7 +80,8 @@ class Cascade:
 
         Args:
             reflex: its log-odds for the whole message.
-            opening: its log-odds for the opening, None where the message is no longer than that.
+            opening: its log-odds for the opening, None where the message is no longer than that
+                or nobody looked.
         """
         if self.low < reflex < self.high:
             return False

@@ -190,7 +190,7 @@ class Reflex:
         spam: bool,
         insist: bool = True,
         taken_back: tuple[Evidence, Step] | None = None,
-        then: Callable[[float], float] | None = None,
+        then: Callable[[float, Step], float] | None = None,
     ) -> Step:
         """Compute the correction that a label calls for; changes nothing.
 
@@ -203,7 +203,8 @@ class Reflex:
                 follows; without it, a plain gradient step (a stream of labelled mail).
             taken_back: an earlier correction that is taken back at the same time, with the
                 evidence it was made for; another copy of a message has other headers.
-            then: what becomes of the reflex's log-odds when another stage has its say.
+            then: where another stage has its say, what becomes of the reflex's log-odds for the
+                message once a step is taken: given both.
         """
         target = 1.0 if spam else 0.0
         arrays = evidence.kinds
@@ -220,13 +221,25 @@ class Reflex:
         gains = self.combiner.gains
         pulls = [rate * error for rate, error in zip(ONLINE_RATES, errors, strict=True)]
         moved = sum(g * p for g, p in zip(gains, pulls, strict=True))
-        factor = _insistence(combined + shift, moved, spam, then) if insist else 1.0
-        # An expert that is not heard learns, but has no part in what is missing.
-        w, g, t, s = (
-            (factor if gain else 1.0) * pull / math.sqrt(max(1, len(a)))
-            for gain, pull, a in zip(gains, pulls, arrays, strict=True)
-        )
-        return Step((w, g, t, s), shift)
+
+        def times(factor: float) -> Step:
+            # An expert that is not heard learns, but has no part in what is missing.
+            w, g, t, s = (
+                (factor if gain else 1.0) * pull / math.sqrt(max(1, len(a)))
+                for gain, pull, a in zip(gains, pulls, arrays, strict=True)
+            )
+            return Step((w, g, t, s), shift)
+
+        if not insist:
+            return times(1.0)
+        side = 1.0 if spam else -1.0
+        before = combined + shift
+
+        def reached(factor: float) -> float:
+            first = before + factor * moved
+            return side * (first if then is None else then(first, times(factor)))
+
+        return times(_insistence(side * before, side * moved, reached))
 
     def apply(self, evidence: Evidence, step: Step) -> None:
         """Add a step to the weights; one that two hashes of a message share is moved once."""
@@ -260,21 +273,25 @@ def _score(weights: F32, hashes: Hashes, bias: float) -> float:
     return bias + float(found.sum()) / math.sqrt(len(hashes))
 
 
-def _insistence(
-    log_odds: float, moved: float, spam: bool, then: Callable[[float], float] | None
-) -> float:
+def _insistence(before: float, moved: float, reached: Callable[[float], float]) -> float:
     """How many times the plain step is taken, so that the margin and no more is reached.
 
     Where another stage has its say, both the reflex's answer and what becomes of it reach it.
+
+    Args:
+        before: the reflex's log-odds towards the wanted side.
+        moved: what one step adds to them.
+        reached: the answer towards the wanted side after so many steps.
     """
-    side = 1.0 if spam else -1.0
-    if moved * side <= 1e-6:
+    if moved <= 1e-6:
         return 1.0
-    most = LARGEST_MOVE / (moved * side)
-    factor = min(max(LEAST_STEP, (MARGIN - side * log_odds) / (moved * side)), most)
-    while then is not None and factor < most:
-        reached = side * then(log_odds + factor * moved)
-        if reached >= MARGIN:
-            break
-        factor = min(most, factor + max(0.1, MARGIN - reached) / (moved * side))
-    return factor
+    most = LARGEST_MOVE / moved
+    factor = min(max(LEAST_STEP, (MARGIN - before) / moved), most)
+    found, best = reached(factor), factor
+    nearest = found
+    while found < MARGIN - 1e-9 and factor < most:
+        factor = min(most, factor + max(0.1, MARGIN - found) / moved)
+        found = reached(factor)
+        if found > nearest:
+            nearest, best = found, factor
+    return best

@@ -33,8 +33,9 @@ OPENING_WORDS = 60
 # How often a message with innocent text below it counts beside the message as it came, spam and ham
 # (padded spam is rare in labelled mail, and a user's spam may be nothing else).
 PADDED = (0.35, 0.15)
-# Messages of each class whose opening must stand out, below which nothing is made of openings.
-FEWEST_OPENINGS = 10
+# Ham as it came, and padded spam, whose opening must stand out before anything is made of openings:
+# with a dozen of each, as in a part of one small corpus, ham of its own kind was called spam.
+FEWEST_OPENINGS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def fit_opening(held: HeldOut) -> Opening | None:
     added lies beyond what it reads.
 
     Returns:
-        None where there are too few such messages to tell.
+        None where there are too few such messages to tell, or they say the opposite.
     """
     if held.opening is None or held.padded is None or held.padded_opening is None:
         return None
@@ -138,9 +139,9 @@ def fit_opening(held: HeldOut) -> Opening | None:
         scores.append(np.stack([whole, opening, held.reader], axis=1)[out])
         weights.append(weight[out])
         spam.append(held.spam[out])
-    labels = np.concatenate(spam)
-    if min(labels.sum(), (~labels).sum()) < FEWEST_OPENINGS:
+    if min((~spam[0]).sum(), spam[1].sum()) < FEWEST_OPENINGS:
         return None
+    labels = np.concatenate(spam)
     gains, intercept = logistic(
         np.concatenate(scores),
         labels.astype(np.float64),
