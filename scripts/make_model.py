@@ -272,8 +272,8 @@ def _opening(opening: dict[str, Any] | None) -> str:
     words = (
         "Where a message is longer than its opening (subject, name, links and the first "
         f"{opening['words']} visible words) and that gets {STANDS_OUT} more log-odds than the "
-        f"whole, the reader is asked, too, and the answer is no less than x = {opening['intercept']:.2f} "
-        f"{opening['whole']:+.2f} x whole {opening['opening']:+.2f} x opening "
+        "whole, the reader is asked, too, and the answer is no less than x = "
+        f"{opening['intercept']:.2f} {opening['whole']:+.2f} x whole {opening['opening']:+.2f} x opening "
         f"{opening['reader']:+.2f} x reader, or above 0 {OPENING_BELOW} tanh(x / {OPENING_BELOW}): "
         "spam with innocent text below it is flagged."
     )
