@@ -269,13 +269,15 @@ def _opening(opening: dict[str, Any] | None) -> str:
     """What is made of openings, as sentences."""
     if opening is None:
         return ""
+    gains = (
+        f"{opening['intercept']:.2f} {opening['whole']:+.2f} x whole "
+        f"{opening['opening']:+.2f} x opening {opening['reader']:+.2f} x reader"
+    )
     words = (
         "Where a message is longer than its opening (subject, name, links and the first "
         f"{opening['words']} visible words) and that gets {STANDS_OUT} more log-odds than the "
-        "whole, the reader is asked, too, and the answer is no less than x = "
-        f"{opening['intercept']:.2f} {opening['whole']:+.2f} x whole {opening['opening']:+.2f} x opening "
-        f"{opening['reader']:+.2f} x reader, or above 0 {OPENING_BELOW} tanh(x / {OPENING_BELOW}): "
-        "spam with innocent text below it is flagged."
+        f"whole, the reader is asked, too, and the answer is no less than x = {gains}, or above 0 "
+        f"{OPENING_BELOW} tanh(x / {OPENING_BELOW}): spam with innocent text below it is flagged."
     )
     return textwrap.fill(words, 100, initial_indent="- ", subsequent_indent="  ")
 
