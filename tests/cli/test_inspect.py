@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Run
+from winnow.pipeline import SHIPPED_MODEL
 
 
 @pytest.fixture
@@ -36,6 +37,18 @@ def test_for_a_person(winnow: Run, model: Path) -> None:
     for part in parts:
         assert part in done.out
     assert " NOT " not in done.out
+
+
+def test_a_model_with_a_reader(winnow: Run) -> None:
+    """Of the model that ships: how both answers become one, and what each budget buys."""
+    done = winnow("inspect")
+    cascade = json.loads((SHIPPED_MODEL / "calibration.json").read_text())["cascade"]
+    points = json.loads((SHIPPED_MODEL / "frontier.json").read_text())["points"]
+    assert f"more than {cascade['low']:.2f} and less than {cascade['high']:.2f}" in done.out
+    assert f"{cascade['opening']['opening']:+.2f} the first 60 words" in done.out
+    assert "what each budget for the reader buys" in done.out
+    table = done.out[done.out.index("mean ms") :].splitlines()[1:]
+    assert [line.split()[0] for line in table] == [f"{1e3 * p['seconds']:.3f}" for p in points]
 
 
 def test_json(winnow: Run, model: Path) -> None:
