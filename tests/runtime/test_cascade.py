@@ -80,10 +80,10 @@ PADDED = Cascade(0.5, 1.25, -0.5, -2.0, 3.0, OPENING)
     [
         (-5.0, None, True),
         (-5.0, -5.0, True),
-        (-5.0, 2.0, False),  # goes on like ham, begins like spam
-        (-5.0, -1.9, False),
+        (-7.0, 2.0, False),  # goes on like ham, begins like spam
+        (-7.0, -1.9, False),
         (-5.0, -2.0, True),  # the opening is as surely ham
-        (-2.0, -2.0 + STANDS_OUT, True),  # no more than lets it stand out
+        (-2.0, -2.0 + STANDS_OUT, True),  # one that does not stand out
         (3.0, 9.0, True),  # spam is spam
     ],
 )
@@ -105,15 +105,15 @@ def test_an_empty_band_has_no_openings(
 
 
 def test_a_message_is_as_bad_as_its_opening() -> None:
-    """-1 - 0.25 * -4 + 1 * opening + 0.5 * 2, but never junk; else the plain sum."""
-    assert PADDED.log_odds(-4.0, 2.0, 1.0) == pytest.approx(2 * math.tanh(2.0 / 2))
-    assert PADDED.log_odds(-4.0, 2.0, 0.0) == pytest.approx(2 * math.tanh(1.0 / 2))
-    assert PADDED.log_odds(-4.0, 1.0, -1.5) == -1.0
-    assert PADDED.log_odds(-4.0, 2.0, 99.0) == OPENING_BELOW
-    assert PADDED.log_odds(-4.0, 9.0, 9.0) == -0.5 - 2.0 + 1.25 * 9.0  # the whole is worse
-    plain = Cascade.from_json(JSON).log_odds(-4.0, 2.0)
-    assert PADDED.log_odds(-4.0, 2.0, -4.0 + STANDS_OUT) == plain == 0.0
-    assert PADDED.log_odds(-4.0, 2.0) == plain
+    """-1 - 0.25 * -6 + 1 * opening + 0.5 * 2, but never junk; else the plain sum."""
+    assert PADDED.log_odds(-6.0, 2.0, 1.0) == pytest.approx(2 * math.tanh(2.5 / 2))
+    assert PADDED.log_odds(-6.0, 2.0, 0.0) == pytest.approx(2 * math.tanh(1.5 / 2))
+    assert PADDED.log_odds(-6.0, 2.0, -1.75) == -0.25
+    assert PADDED.log_odds(-6.0, 2.0, 99.0) == OPENING_BELOW
+    assert PADDED.log_odds(-6.0, 9.0, 9.0) == -0.5 - 3.0 + 1.25 * 9.0  # the whole is worse
+    plain = Cascade.from_json(JSON).log_odds(-6.0, 2.0)
+    assert PADDED.log_odds(-6.0, 2.0, -6.0 + STANDS_OUT) == plain == -1.0
+    assert PADDED.log_odds(-6.0, 2.0) == plain
 
 
 @given(st.lists(st.tuples(*[st.floats(-9, 9)] * 3), min_size=1))

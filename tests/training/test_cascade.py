@@ -40,6 +40,7 @@ def _held(seed: int, n: int = 80, *, digits: int = 9) -> HeldOut:
     side = np.where(spam, 1.0, -1.0)
     reflex = np.round(random.normal(side, 2.0), digits)
     longer = random.random(n) < 0.5
+    opening = np.where(longer, random.normal(2 * side, 2.0), reflex)
     return HeldOut(
         reflex=reflex,
         reader=random.normal(2 * side, 2.0),
@@ -47,9 +48,9 @@ def _held(seed: int, n: int = 80, *, digits: int = 9) -> HeldOut:
         weights=random.uniform(0.2, 2.0, n),
         reflex_seconds=1e-4,
         reader_seconds=random.uniform(1e-3, 5e-3, n),
-        opening=np.where(longer, random.normal(side, 2.0), reflex),
+        opening=opening,
         padded=reflex - random.uniform(2.0, 6.0, n),
-        padded_opening=np.where(longer, reflex, reflex - 1.0),
+        padded_opening=np.where(longer, opening, reflex - 1.0),
     )
 
 
@@ -253,7 +254,7 @@ def test_nothing_to_be_humble_about_changes_nothing(values: NDArray[np.float64])
 
 def test_padded_spam_is_told_from_ham_by_its_opening() -> None:
     """Fitted on mail as it came and padded: most padded spam gets 0.50, hardly any ham does."""
-    held = _held(3, 4_000)
+    held = _held(3, 20_000)
     opening = fit_opening(held)
     assert opening is not None
     assert held.padded is not None
@@ -269,7 +270,7 @@ def test_padded_spam_is_told_from_ham_by_its_opening() -> None:
 
 def test_without_openings_nothing_is_made_of_them() -> None:
     """Mail that is too short, too little or not asked about leaves the plain cascade."""
-    held = _held(3, 4_000)
+    held = _held(3, 20_000)
     assert fit_opening(held) is not None
     assert fit_opening(replace(held, opening=None)) is None
     assert fit_opening(replace(held, padded=None)) is None
@@ -283,7 +284,7 @@ def test_without_openings_nothing_is_made_of_them() -> None:
 
 def test_openings_that_say_the_opposite_are_not_heard() -> None:
     """No answer may count backwards, whatever a small corpus says."""
-    held = _held(3, 4_000)
+    held = _held(3, 20_000)
     assert held.opening is not None
     begins = np.where(held.spam, held.padded, held.reflex + 9.0)
     turned = replace(held, opening=begins, padded=held.reflex - 9.0, padded_opening=begins)

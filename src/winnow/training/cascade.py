@@ -32,7 +32,7 @@ HAM_LOST = 0.008
 OPENING_WORDS = 60
 # How often a message with innocent text below it counts beside the message as it came, spam and ham
 # (padded spam is rare in labelled mail, and a user's spam may be nothing else).
-PADDED = (0.35, 0.15)
+PADDED = (1.0, 0.15)
 # Ham as it came, and padded spam, whose opening must stand out before anything is made of openings:
 # with a dozen of each, as in a part of one small corpus, ham of its own kind was called spam.
 FEWEST_OPENINGS = 100
