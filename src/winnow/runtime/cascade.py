@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 _Numbers = TypeVar("_Numbers", float, NDArray[np.float64])
 
-# A message's opening stands out when it gets this much more log-odds than the whole: honest mail that
-# begins like an advertisement has less (docs/decisions/0008).
+# An opening stands out when it gets this much more log-odds than the whole message; honest mail
+# that begins like an advertisement has less (docs/decisions/0008).
 STANDS_OUT = 4.0
 # What an opening alone can do is to flag a message (below 0.88): junk needs the whole. Its log-odds
 # come close to this bound smoothly, so that every word keeps its part in them.
