@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -182,6 +183,21 @@ def test_rows_are_mail_and_its_variants(mail: Mail, tokenizer: Tokenizer) -> Non
     own = rows.weight[:4]
     assert own[spam].sum() == pytest.approx(own[~spam].sum(), rel=1e-9)
     assert len(reader_rows(replace(mail, variants=[]), members, tokenizer)) == 4
+
+
+def test_the_readers_texts_are_no_part_of_the_reflexs_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a budget that counts in milliseconds would be spent before the reader is asked."""
+
+    def slow(*_: object) -> tuple[str, ...]:
+        end = time.process_time() + 0.02
+        while time.process_time() < end:
+            pass
+        return ("", "", "", "", "")
+
+    monkeypatch.setattr("winnow.recipe_reader.text_of", slow)
+    found = gather_texts([_corpus("a", range(10))], variants=False)
+    assert len(found.texts) == 20
+    assert found.gathered.seconds < 0.2
 
 
 def test_mail_of_one_place_keeps_its_share_of_spam(mail: Mail, tokenizer: Tokenizer) -> None:

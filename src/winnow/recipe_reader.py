@@ -117,8 +117,11 @@ def gather_texts(
     texts: list[Text] = []
     openings: tuple[list[Hashes], list[Hashes]] = ([], [])
     raws: list[bytes] = []
+    spent = 0.0
 
     def keep(example: Example, message: Message, reading: Reading, evidence: Evidence) -> None:
+        nonlocal spent
+        start = time.process_time()
         texts.append(text_of(message, reading))
         opening = reading.opening(OPENING_WORDS)
         begins = evidence if opening is None else opening.within(evidence)
@@ -126,9 +129,12 @@ def gather_texts(
         openings[1].append(begins.grams)
         if variants:
             raws.append(example.raw)
+        spent += time.process_time() - start
 
     tell = progress or (lambda stage, done, total: None)
     gathered = recipe.gather(corpora, also=keep, progress=tell)
+    # What is kept for the reader is no part of what the reflex costs.
+    gathered = replace(gathered, seconds=gathered.seconds - spent)
     return Mail(
         gathered,
         texts,
