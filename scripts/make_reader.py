@@ -38,7 +38,7 @@ I64 = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 # Of mail, beside the whole: its opening, the whole with innocent text below, its opening then.
-FORMS = (0, 1, 2)
+OPENING, PADDED, PADDED_OPENING = FORMS = (0, 1, 2)
 
 # A reader takes minutes to train, so sources are left out in four groups and not one by one. Large
 # corpora of both classes are alone; the small ones go with what is least like them.
@@ -96,7 +96,7 @@ def train_second(
         seen = np.flatnonzero(~np.isin(mail.dataset.sources, [*left, *barred]))
         unseen[held] = _answers(mail, seen, held, backbone, options, place / f"fold{number}")
     seen = np.flatnonzero(~np.isin(mail.dataset.sources, barred))
-    tokenizer, rows = _taught(mail, seen, backbone, options)
+    tokenizer, rows = recipe_reader.learnt_rows(mail, seen, backbone, options)
     reader = _trained(rows, tokenizer, backbone, options, place / "ships")
     held = np.flatnonzero(np.isin(mail.dataset.sources, barred))
     rows = recipe_reader.reader_rows(replace(mail, variants=[]), held, reader.tokenizer)
@@ -111,7 +111,7 @@ def _answers(
     mail: Mail, seen: I64, held: I64, backbone: Backbone, options: ReaderOptions, place: Path
 ) -> F64:
     """What a reader of some rows says of others; kept, since it takes minutes."""
-    tokenizer, rows = _taught(mail, seen, backbone, options)
+    tokenizer, rows = recipe_reader.learnt_rows(mail, seen, backbone, options)
     asked = recipe_reader.reader_rows(replace(mail, variants=[]), held, tokenizer)
     # Whatever decides them is in the mark.
     mark = mark_of(recipe_reader.new_training(rows, tokenizer, backbone, options, asked))
@@ -123,17 +123,6 @@ def _answers(
     said = answer(reader.weights, asked, reader.shape)
     np.save(kept, said)
     return said
-
-
-def _taught(
-    mail: Mail, seen: I64, backbone: Backbone, options: ReaderOptions
-) -> tuple[Tokenizer, TokenRows]:
-    """What a reader learns from some rows."""
-    texts = [mail.texts[row] for row in seen.tolist()]
-    tokenizer = recipe_reader.tokenizer_for(
-        texts, backbone.vocabulary, pieces=options.pieces, limit=options.limit
-    )
-    return tokenizer, recipe_reader.reader_rows(mail, seen, tokenizer)
 
 
 def _trained(
@@ -210,9 +199,9 @@ class Judge:
             weights=importance(spam, sources, power=0.25),
             reflex_seconds=self.reflex_seconds,
             reader_seconds=self.reader_seconds[members],
-            opening=parts.log_odds(combiner, FORMS[0]),
-            padded=parts.log_odds(combiner, FORMS[1]),
-            padded_opening=parts.log_odds(combiner, FORMS[2]),
+            opening=parts.log_odds(combiner, OPENING),
+            padded=parts.log_odds(combiner, PADDED),
+            padded_opening=parts.log_odds(combiner, PADDED_OPENING),
         )
         return combiner, hand_over(held, BUDGET, shrink=lambda found: humble(found, held, sources))
 

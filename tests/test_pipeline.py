@@ -23,6 +23,7 @@ from winnow.answering import Answer, Model
 from winnow.artifact import Artifact
 from winnow.corpus import open_corpus
 from winnow.errors import ArtifactError, StoreError
+from winnow.features import Reading
 from winnow.pipeline import Filter
 from winnow.policy import Rules
 from winnow.reading import read_evidence
@@ -557,6 +558,20 @@ def test_only_what_stands_out_is_looked_at_twice(first: Artifact) -> None:
         assert (found is not None) is wanted
         if found is not None:
             assert found[1] - model.reflex.combiner.log_odds(scores) > STANDS_OUT
+
+
+def test_spam_that_the_reflex_is_sure_of_is_not_looked_at_twice(
+    first: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is spam however it begins, and answers cost what they must."""
+    model = Model.of(with_reader(first, SCORES, CASCADE))
+    looked: list[int] = []
+    monkeypatch.setattr(Reading, "opening", lambda self, words: looked.append(words))
+    sure = message(True, 3) + b" ".join([b"casino prize cheap"] * 40)
+    assert answered(model, sure).why == Why.SURE
+    assert looked == []
+    answered(model, padded(100))
+    assert looked == [OPENING.words]
 
 
 @pytest.mark.parametrize("below", [0, 3, 14])

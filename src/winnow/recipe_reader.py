@@ -237,6 +237,19 @@ class TrainedReader:
     seconds: float
 
 
+def learnt_rows(
+    mail: Mail, seen: I64, backbone: Backbone, options: ReaderOptions
+) -> tuple[Tokenizer, TokenRows]:
+    """What a reader learns from some rows, (m,) indices, and the tokenizer that they give it."""
+    texts = [mail.texts[row] for row in seen.tolist()]
+    tokenizer = tokenizer_for(
+        texts, backbone.vocabulary, pieces=options.pieces, limit=options.limit
+    )
+    # Mail of one place has its own share of spam; over several places that share says nothing.
+    several = len(np.unique(mail.dataset.sources[seen])) > 1
+    return tokenizer, reader_rows(mail, seen, tokenizer, even_classes=several)
+
+
 def train_reader(
     rows: TokenRows,
     tokenizer: Tokenizer,
@@ -473,15 +486,7 @@ def _both_stages(
     """Train both stages on some rows and fit the cascade on others."""
     dataset = mail.dataset
     reflex = train(dataset.subset(seen), options, progress).reflex
-    tokenizer = tokenizer_for(
-        [mail.texts[row] for row in seen.tolist()],
-        backbone.vocabulary,
-        pieces=reader_options.pieces,
-        limit=reader_options.limit,
-    )
-    # Mail of one place has its own share of spam; over several places that share says nothing.
-    several = len(np.unique(dataset.sources[seen])) > 1
-    rows = reader_rows(mail, seen, tokenizer, even_classes=several)
+    tokenizer, rows = learnt_rows(mail, seen, backbone, reader_options)
     unseen = reader_rows(replace(mail, variants=[]), held, tokenizer)
 
     def taught(rows: TokenRows, how: ReaderOptions, name: str) -> TrainedReader:
@@ -501,8 +506,7 @@ def _both_stages(
     reader = taught(rows, reader_options, "reader")
     small = compiled(reader.weights, reader.shape, unseen)
     forms = (dataset, mail.opened, *padded(dataset, mail.opened))
-    whole, *others = (_reflex_log_odds(reflex, form, held) for form in forms)
-    opening, below, opening_then = others
+    whole, opening, below, opening_then = (_reflex_log_odds(reflex, d, held) for d in forms)
     held_answers = replace(
         _held_answers(small.graph, unseen, whole, mail.gathered),
         opening=opening,

@@ -193,7 +193,8 @@ def _run_reader(args: argparse.Namespace, corpora: list[Corpus], options: Option
     if args.corrections:
         raise InputError("--corrections: train the reflex with them; the reader learns from mail.")
     budget = Budget.parse(args.budget)
-    layers, teacher = _layers("--layers", args.layers), _layers("--teacher", args.teacher or "0")
+    layers = _layers("--layers", args.layers)
+    teacher = _layers("--teacher", args.teacher) if args.teacher else None
     recipe_reader, default, read = _reader_modules()
     from winnow.features.tokens import LONGEST, SHORTEST
     from winnow.model.backbone import check_fit
@@ -204,8 +205,8 @@ def _run_reader(args: argparse.Namespace, corpora: list[Corpus], options: Option
         raise InputError("--pieces begins at 1000, --draws at 1.")
     start = time.monotonic()
     backbone = read(args.backbone)
-    for stage in (layers, teacher):
-        check_fit(backbone, stage, args.tokens)
+    for wanted in (layers, teacher or layers):
+        check_fit(backbone, wanted, args.tokens)
     with progress_bar() as progress:
         mail = recipe_reader.gather_texts(corpora, seed=args.seed, progress=progress)
         how = default(len(mail.texts), args.seed)
@@ -218,7 +219,7 @@ def _run_reader(args: argparse.Namespace, corpora: list[Corpus], options: Option
             how,
             backbone,
             held_out=args.held_out,
-            teacher=replace(how, layers=teacher) if args.teacher else None,
+            teacher=replace(how, layers=teacher) if teacher else None,
             budget=budget,
             checkpoint=args.checkpoints,
             progress=progress,

@@ -1,6 +1,6 @@
 """Evidence -> probability: the model's stages as they run, and the online step that moves them."""
 
-from winnow.runtime.cascade import OPENING_BELOW, STANDS_OUT, Cascade, Opening
+from winnow.runtime.cascade import OPENING_BELOW, STANDS_OUT, Cascade, Opening, stands_out
 from winnow.runtime.model import cascade_of, reflex_of, tensors_of
 from winnow.runtime.reader import Reader
 from winnow.runtime.reflex import (
@@ -32,5 +32,6 @@ __all__ = [
     "places",
     "reflex_of",
     "sigmoid",
+    "stands_out",
     "tensors_of",
 ]

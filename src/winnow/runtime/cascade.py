@@ -20,6 +20,11 @@ STANDS_OUT = 4.0
 OPENING_BELOW = 2.0
 
 
+def stands_out(whole: Any, opening: Any) -> Any:
+    """Whether an opening stands out, by the reflex's log-odds of one message or of many."""
+    return opening - whole > STANDS_OUT
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
     """What is made of a message that begins like spam and goes on like ham, as padded spam does.
@@ -89,7 +94,7 @@ class Cascade:
         return not (
             self.opening is not None
             and opening is not None
-            and opening - reflex > STANDS_OUT
+            and stands_out(reflex, opening)
             and reflex <= self.low < min(opening, self.high)
         )
 
@@ -108,7 +113,7 @@ class Cascade:
         if self.opening is None or opening is None:
             return both
         alone = self.opening.log_odds(reflex, opening, reader)
-        worse = np.where(opening - reflex > STANDS_OUT, np.maximum(both, alone), both)
+        worse = np.where(stands_out(reflex, opening), np.maximum(both, alone), both)
         return worse if isinstance(both, np.ndarray) else float(worse)
 
     def to_json(self) -> dict[str, Any]:

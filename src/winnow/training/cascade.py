@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.runtime import STANDS_OUT, Cascade, Opening
+from winnow.runtime import Cascade, Opening, stands_out
 from winnow.training.combiner import JUNK_LOG_ODDS, humility, logistic
 
 F64 = NDArray[np.float64]
@@ -135,7 +135,7 @@ def fit_opening(held: HeldOut) -> Opening | None:
     ]
     scores, weights, spam = [], [], []
     for whole, opening, weight in parts:
-        out = opening - whole > STANDS_OUT
+        out = stands_out(whole, opening)
         scores.append(np.stack([whole, opening, held.reader], axis=1)[out])
         weights.append(weight[out])
         spam.append(held.spam[out])
@@ -208,14 +208,14 @@ def _bands(held: HeldOut, cascade: Cascade) -> list[Point]:
     alone = _counted(first, spam, weights, np.zeros(len(first)), 0.0)
     read = _counted(both, spam, weights, held.reader_seconds[order], 1.0)
     running = np.concatenate([np.zeros((1, 5)), np.cumsum(read - alone, axis=0)])
-    stands_out = (opening - first > STANDS_OUT) & (cascade.opening is not None)
+    out = stands_out(first, opening) & (cascade.opening is not None)
     edges = np.unique(np.linspace(0, len(first), _EDGES + 1).astype(int))
     edges = np.unique([*np.searchsorted(first, first[edges[:-1]]), len(first)])  # equals together
     total, ham = float(weights.sum()), float(weights[~spam].sum())
     points = []
     for start in edges.tolist():
         low = _edge(first, start)
-        below = np.flatnonzero(stands_out[:start] & (opening[:start] > low))
+        below = np.flatnonzero(out[:start] & (opening[:start] > low))
         kept = alone.sum(axis=0) + (read[below] - alone[below]).sum(axis=0)
         for end in edges[edges >= start].tolist():
             if start == end and start:
