@@ -28,7 +28,7 @@ from winnow.features.hashing import hash_bytes
 from winnow.pipeline import Filter
 from winnow.policy import Rules
 from winnow.reading import read_evidence, text_form
-from winnow.runtime import NO_STEP, Cascade, Reader
+from winnow.runtime import NO_STEP, Cascade, Reader, Step
 from winnow.runtime.reflex import LARGEST_MOVE
 from winnow.store import Store
 from winnow.tokens import Tokens
@@ -360,6 +360,19 @@ def test_one_voice_does_not_rewrite_the_model(first: Artifact) -> None:
     assert LARGEST_MOVE - 0.1 < moved < LARGEST_MOVE + 0.1
     after = model.answer(mail, reading, evidence).log_odds
     assert after - before == pytest.approx(0.8 * moved, abs=1e-3)
+
+
+def test_a_correction_that_cannot_win_stops_where_it_comes_closest(first: Artifact) -> None:
+    """Where a larger step makes the answer worse again, it is not taken."""
+    model = Model.of(first)
+    evidence = read_evidence(_mixed(1))[2]
+    was = model.reflex.log_odds(evidence)
+
+    def then(value: float, step: Step) -> float:
+        return 1.0 - abs(value - was - 6.0)
+
+    model.reflex.apply(evidence, model.reflex.step_for(evidence, spam=True, then=then))
+    assert abs(model.reflex.log_odds(evidence) - was - 6.0) < 2.5
 
 
 def test_a_correction_is_no_larger_than_it_must_be(first: Artifact, tmp_path: Path) -> None:

@@ -507,10 +507,13 @@ def test_the_opening_counts_within_the_band_too(first: Artifact) -> None:
         assert answer.log_odds == answered(small, padded(seed)).log_odds
 
 
-def test_the_words_of_the_opening_are_the_reasons(first: Artifact) -> None:
-    """Each reason is true: without its word the answer is that much lower."""
-    small = Filter(with_reader(first, SCORES, CASCADE), Rules.default(), None)
-    model = Model.of(with_reader(first, SCORES, CASCADE))
+@pytest.mark.parametrize("scores", [SCORES, {}])
+def test_the_words_of_the_opening_are_the_reasons(
+    first: Artifact, scores: dict[str, float]
+) -> None:
+    """Each reason is true, also of the opening alone: without its word the answer is lower."""
+    small = Filter(with_reader(first, scores, CASCADE), Rules.default(), None)
+    model = Model.of(with_reader(first, scores, CASCADE))
     named = 0
     for seed in range(100, 110):
         raw = padded(seed)

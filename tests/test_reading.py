@@ -15,17 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.strategies import raw_messages
-from winnow.features import content, hashing, stream, text, traits
+from winnow.features import content, hashing, pieces, stream, text, traits
 from winnow.mail.html import HtmlText
-from winnow.reading import fingerprint, read_evidence
+from winnow.reading import fingerprint, read_evidence, text_form
 
 
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
     """Compute anew in each test, and leave the true one behind."""
-    fingerprint.cache_clear()
+    for digest in (fingerprint, text_form):
+        digest.cache_clear()
     yield
-    fingerprint.cache_clear()
+    for digest in (fingerprint, text_form):
+        digest.cache_clear()
 
 
 def test_it_is_the_same_everywhere() -> None:
@@ -100,3 +102,27 @@ def test_any_bytes_have_evidence(raw: bytes) -> None:
     without = read_evidence(raw, stream=False)[2]
     assert not len(without.stream)
     assert without.to_bytes() == replace(evidence, stream=without.stream).to_bytes()
+
+
+@pytest.mark.parametrize(
+    "name", ["_SPACED", "_LEET", "_FOLDABLE", "_REPEATED_SIGN", "_LONG_NUMBER"]
+)
+def test_a_trick_that_is_undone_no_more_moves_the_form_of_texts(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader never meets texts that are normalised otherwise than those it was trained on."""
+    form, evidence = text_form(), fingerprint()
+    monkeypatch.setattr(pieces, name, re.compile("(?!)()"))
+    text_form.cache_clear()
+    fingerprint.cache_clear()
+    assert text_form() != form
+    assert fingerprint() == evidence
+
+
+def test_digits_in_spaced_words_are_of_the_form_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it was before: a reader of that time is told to be trained again."""
+    form = text_form()
+    letters = r"(?<![^\W_])[^\W\d_](?:([ .*_-])[^\W\d_])(?:\1[^\W\d_]){2,40}(?![^\W_])"
+    monkeypatch.setattr(pieces, "_SPACED", re.compile(letters))
+    text_form.cache_clear()
+    assert text_form() != form

@@ -23,7 +23,7 @@ from winnow.errors import ArtifactError, InputError
 from winnow.pipeline import Filter
 from winnow.reading import read_evidence
 from winnow.recipe_cascade import Handover, frontier_files, hand_over, shown_points
-from winnow.runtime import Cascade, sigmoid
+from winnow.runtime import Cascade, Opening, sigmoid
 from winnow.training.cascade import HeldOut
 from winnow.verdict import Label, Why
 
@@ -151,6 +151,28 @@ def test_gains_are_fitted_from_those_of_the_model(
     monkeypatch.setattr(recipe_cascade, "hand_over", spy)
     recipe_cascade.calibrate(model, [corpus_of(STRANGE)], Budget.parse("1s"))
     assert began == [ALWAYS]
+
+
+def test_openings_are_measured_and_what_is_made_of_them_is_kept(both: Model) -> None:
+    """The band is for the answers that will be given, and no padding is tried on a site's mail."""
+    opening = Opening(2, -0.1, 1.0, 0.5, -1.0)
+    cascade = replace(ALWAYS, low=0.0, high=0.0, opening=opening)
+    model = Model(both.reflex, both.reader, both.tokenizer, cascade)
+    assert both.reader is not None
+    assert both.tokenizer is not None
+    held = recipe_cascade._measured(
+        model, both.reader, both.tokenizer, [corpus_of(MAIL)], lambda *_: None
+    )
+    expected = []
+    for raw, _ in MAIL:
+        _, reading, evidence = read_evidence(raw)
+        found = model.opening(reading, evidence, model.reflex.scores(evidence))
+        assert found is not None
+        expected.append(found[1])
+    assert held.opening is not None
+    assert held.opening.tolist() == expected
+    assert hand_over(held, Budget.parse("1s"), before=cascade).cascade.opening == opening
+    assert hand_over(held, Budget.parse("1s")).cascade.opening is None
 
 
 def test_another_place_leaves_the_model_as_it_was(model: Path, tmp_path: Path) -> None:

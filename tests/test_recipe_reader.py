@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ from winnow.recipe_reader import (
     tokenizer_for,
 )
 from winnow.tokens import Tokens
+from winnow.training.cascade import HeldOut
 from winnow.training.reader import Schedule, answer
 from winnow.training.train import Options
 from winnow.verdict import Label
@@ -198,6 +200,36 @@ def test_the_readers_texts_are_no_part_of_the_reflexs_cost(monkeypatch: pytest.M
     found = gather_texts([_corpus("a", range(10))], variants=False)
     assert len(found.texts) == 20
     assert found.gathered.seconds < 0.2
+
+
+def test_openings_and_padding_reach_the_cascade(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four answers of the reflex for each held-out message, and the opening's for each tested."""
+    long = b" ".join(message(False, 900 + n).split(b"\n\n")[1] for n in range(3))
+    mail = gather_texts([_corpus("mail", range(60), long)])
+    kept: list[HeldOut] = []
+    given: list[Any] = []
+
+    class Spy:
+        def log_odds(self, reflex: Any, reader: Any, opening: Any) -> Any:
+            given.extend([reflex, opening])
+            return reflex
+
+    def spy(held: HeldOut, budget: Budget) -> Any:
+        kept.append(held)
+        return SimpleNamespace(cascade=Spy())
+
+    monkeypatch.setattr("winnow.recipe_reader.hand_over", spy)
+    split(mail, Options(), HOW, backbone, corpus="mail")
+    (held,) = kept
+    assert held.opening is not None
+    assert held.padded is not None
+    assert held.padded_opening is not None
+    assert held.padded_opening.tolist() == held.opening.tolist()  # what is added lies below it
+    for one, other in ((held.reflex, held.opening), (held.reflex, held.padded), given):
+        assert one.tolist() != other.tolist()
+    assert held.padded.tolist() != held.opening.tolist()
 
 
 def test_mail_of_one_place_keeps_its_share_of_spam(mail: Mail, tokenizer: Tokenizer) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from winnow.errors import InputError
 from winnow.evidence import Evidence
-from winnow.runtime import EXPERTS, Reflex, sigmoid
+from winnow.runtime import EXPERTS, Combiner, Reflex, sigmoid
 from winnow.training.combiner import JUNK_LOG_ODDS, SMALLEST_SOURCE
 from winnow.training.dataset import Dataset, DatasetBuilder
 from winnow.training.train import (
@@ -21,6 +21,7 @@ from winnow.training.train import (
     combine,
     join,
     train,
+    unseen_scores,
 )
 
 
@@ -176,6 +177,23 @@ def test_answers_at_hand_are_used() -> None:
     given = train(dataset, Options(view="stream", calibrate="left-out"), unseen=join(parts))
     assert _bytes(given.reflex) == _bytes(whole.reflex)
     assert given.members.tolist() == list(range(len(dataset)))
+
+
+def test_other_forms_are_answered_by_the_same_experts() -> None:
+    """Each form of a message has a score of its own, also after rounds are put together."""
+    dataset, options = _dataset(), Options()
+    other = dataset.subset(np.arange(len(dataset)))
+    words, *rest = other.experts
+    other = replace(other, experts=(words.without(np.ones(len(other), dtype=bool)), *rest))
+    seen, held = np.arange(0, len(dataset), 2), np.arange(1, len(dataset), 2)
+    found = unseen_scores(dataset, seen, held, options, forms=[other, dataset])
+    assert found.others[1].tolist() == found.scores.tolist()
+    assert not found.others[0][:, 0].any()
+    twice = join([found, found])
+    combiner = Combiner((1.0, 0.5, 0.25, 0.125), -1.0)
+    for form in (None, 0, 1):
+        alone = found.log_odds(combiner, form)
+        assert twice.log_odds(combiner, form).tolist() == [*alone, *alone]
 
 
 def test_progress_reaches_its_total_in_order() -> None:
