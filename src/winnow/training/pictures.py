@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from winnow.training.cascade import Point
-from winnow.training.report_svg import (
+from winnow.drawing import (
     Axis,
     Frame,
     axes,
@@ -22,6 +21,7 @@ from winnow.training.report_svg import (
     svg,
     text,
 )
+from winnow.training.cascade import Point
 
 _WIDTH, _HEIGHT = 560.0, 360.0
 _FRAME = Frame(left=52, top=40, right=536, bottom=308)

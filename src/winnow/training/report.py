@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from winnow.drawing import escape
 from winnow.errors import InputError
 from winnow.training.metrics import FLAG, JUNK, Scored
 from winnow.training.report_plots import (
@@ -23,7 +24,6 @@ from winnow.training.report_plots import (
     roc_plot,
     running_plot,
 )
-from winnow.training.report_svg import escape
 from winnow.training.report_tables import bins_table, figures_table, mistakes_table
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"

@@ -8,19 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from winnow.training.metrics import (
-    FLAG,
-    JUNK,
-    Bin,
-    Floats,
-    Scored,
-    calibration_bins,
-    ham_at,
-    one_minus_roca_percent,
-    recall_at,
-    roc_points,
-)
-from winnow.training.report_svg import (
+from winnow.drawing import (
     Axis,
     Frame,
     Point,
@@ -36,6 +24,18 @@ from winnow.training.report_svg import (
     round_ticks,
     svg,
     text,
+)
+from winnow.training.metrics import (
+    FLAG,
+    JUNK,
+    Bin,
+    Floats,
+    Scored,
+    calibration_bins,
+    ham_at,
+    one_minus_roca_percent,
+    recall_at,
+    roc_points,
 )
 
 _WIDTH, _HEIGHT = 440.0, 330.0

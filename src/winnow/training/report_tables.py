@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from winnow.drawing import escape
 from winnow.training.metrics import CALIBRATION_BINS, FLAG, JUNK, Scored, calibration_bins
-from winnow.training.report_svg import escape
 
 
 @dataclass(frozen=True, slots=True)

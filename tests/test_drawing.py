@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.training import report_svg as svg
+from winnow import drawing as svg
 
 
 @given(st.text(st.characters(codec=None), max_size=300))

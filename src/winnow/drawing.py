@@ -1,4 +1,4 @@
-"""Pieces of a hand-drawn SVG plot: escaping, scales, axes, lines.
+"""Pieces of a hand-drawn SVG picture: escaping, scales, axes, lines. Whoever draws uses them.
 
 Colours and type come from the page's style sheet by class name, so that a plot follows the
 reader's light or dark setting. All coordinates are user units of the viewBox (one CSS pixel at
