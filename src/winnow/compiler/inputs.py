@@ -1,0 +1,158 @@
+"""What a graph's inputs mean, and seeded inputs to try it with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from winnow.errors import InputError
+
+IDS, MASK, KINDS, POSITIONS = "ids", "mask", "kinds", "positions"
+# How exporters and our own call them, by what a name holds; looked for in this order.
+_NAMES = {
+    MASK: ("mask",),
+    KINDS: ("token_type", "segment", "fields"),
+    POSITIONS: ("position",),
+    IDS: ("input_ids", "ids", "tokens", "input"),
+}
+_WHOLE = (ir.DataType.INT64, ir.DataType.INT32)
+
+Feeds = dict[str, NDArray[Any]]
+
+
+def roles_of(model: ir.Model) -> dict[str, str]:
+    """What each input of a text model is: its name -> IDS, MASK, KINDS or POSITIONS.
+
+    Raises:
+        InputError: an input is none of these, or there are no ids: it reads no text.
+    """
+    found: dict[str, str] = {}
+    for value in model.graph.inputs:
+        if value.name in model.graph.initializers:
+            continue
+        name = (value.name or "").lower()
+        role = next((r for r, parts in _NAMES.items() if any(p in name for p in parts)), None)
+        shape = value.shape
+        if role is None or value.dtype not in _WHOLE or shape is None or len(shape) != 2:
+            raise InputError(
+                f"the input {value.name!r} is no (batch, tokens) of integers that a text model "
+                "reads (ids, mask, token types, positions)."
+            )
+        found[value.name or ""] = role
+    if IDS not in found.values():
+        raise InputError("the graph has no input of token ids: it is no text model.")
+    return found
+
+
+def vocabulary_of(model: ir.Model) -> int:
+    """Rows of the table that token ids are looked up in.
+
+    Raises:
+        InputError: ids are not looked up in a table.
+    """
+    return max(_table_sizes(model, IDS), default=0) or _no_table()
+
+
+def kinds_of(model: ir.Model) -> int:
+    """Rows of the table of token types, 1 where there is none."""
+    return min(_table_sizes(model, KINDS), default=1)
+
+
+def positions_of(model: ir.Model) -> int:
+    """Most tokens that the graph takes: rows of its table of positions, 512 where unknown."""
+    stated = model.metadata_props.get("positions", "")
+    if stated.isdigit():
+        return int(stated)
+    sizes = [
+        array.const_value.shape[0]
+        for name, array in model.graph.initializers.items()
+        if "position" in name.lower()
+        and array.const_value is not None
+        and len(array.const_value.shape) == 2
+        and array.const_value.shape[0] > 1
+    ]
+    return int(min(sizes, default=512))
+
+
+def feeds_of(model: ir.Model, batch: int, tokens: int, seed: int, *, full: bool = False) -> Feeds:
+    """Inputs of a shape, the same for the same seed.
+
+    Args:
+        model: a text model.
+        batch: messages.
+        tokens: of each, with its padding.
+        seed: of chance.
+        full: no message has padding; else each but the first has some, where there is a mask.
+
+    Raises:
+        InputError: it is no text model.
+    """
+    chance = np.random.default_rng(seed)
+    words, kinds = vocabulary_of(model), kinds_of(model)
+    lengths = np.full(batch, tokens)
+    if not full and tokens > 1:
+        lengths[1:] = chance.integers(1, tokens, batch - 1)
+    places = np.arange(tokens)[None, :].repeat(batch, 0)
+    values = {
+        IDS: chance.integers(0, words, (batch, tokens)),
+        KINDS: chance.integers(0, kinds, (batch, tokens)),
+        MASK: (places < lengths[:, None]),
+        POSITIONS: places,
+    }
+    types = {value.name: value.dtype.numpy() for value in model.graph.inputs}
+    return {name: values[role].astype(types[name]) for name, role in roles_of(model).items()}
+
+
+def as_feeds(model: ir.Model, ids: NDArray[np.int64], kinds: NDArray[np.int64]) -> Feeds:
+    """One message at its exact length as a graph's inputs.
+
+    Args:
+        model: a text model.
+        ids: (t,).
+        kinds: (t,), left out where the graph has no such input.
+    """
+    values: Mapping[str, NDArray[Any]] = {
+        IDS: ids,
+        KINDS: kinds,
+        MASK: np.ones(len(ids)),
+        POSITIONS: np.arange(len(ids)),
+    }
+    types = {value.name: value.dtype.numpy() for value in model.graph.inputs}
+    return {n: values[role][None, :].astype(types[n]) for n, role in roles_of(model).items()}
+
+
+def _table_sizes(model: ir.Model, role: str) -> list[int]:
+    roles = roles_of(model)
+    sizes = []
+    for value in model.graph.inputs:
+        if roles.get(value.name or "") != role:
+            continue
+        for node in _readers(value):
+            table = node.inputs[_TABLES[node.op_type]] if node.op_type in _TABLES else None
+            if node.op_type == "EmbedLayerNormalization" and role == KINDS:
+                table = node.inputs[4]
+            if table is not None and table.const_value is not None:
+                sizes.append(int(table.const_value.shape[0]))
+    return sizes
+
+
+_TABLES = {"Gather": 0, "EmbedLayerNormalization": 2, "QEmbedLayerNormalization": 2}
+
+
+def _readers(value: ir.Value) -> list[ir.Node]:
+    """Nodes that read a value, as it is or as another type of integer."""
+    found = []
+    for use in value.uses():
+        if use.node.op_type == "Cast":
+            found += _readers(use.node.outputs[0])
+        else:
+            found.append(use.node)
+    return found
+
+
+def _no_table() -> int:
+    raise InputError("the graph looks its token ids up in no table: it is no text model.")

@@ -1,0 +1,92 @@
+"""Where only the first token of the last layer is read, the others are not computed there.
+
+    Gather(LayerNormalization(a + b), 0)  ->  LayerNormalization(Gather(a, 0) + Gather(b, 0))
+
+and so on up, through whatever works on each token alone: norms, sums, products with weights,
+activations. In a classifier that reads [CLS] three quarters of the last layer's products go.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from winnow.compiler.graph import array_of
+from winnow.compiler.passes import Fired
+from winnow.compiler.rules.base import attribute
+
+NAME = "PoolBeforeLastLayer"
+_EACH_ALONE = frozenset({"Gelu", "FastGelu", "Relu", "Tanh", "Erf", "Identity"})
+_SUMS = frozenset({"Add", "Sub", "Mul", "Div"})
+
+
+def pooled_first(model: ir.Model) -> list[Fired]:
+    """Move the choice of a token up as far as it goes, in place."""
+    found = []
+    work = [node for node in model.graph if _is_choice(node)]
+    while work:
+        choice = work.pop()
+        y = choice.inputs[0]
+        before = None if y is None else y.producer()
+        if y is None or before is None or not _only_chosen(y):
+            continue
+        moved = _inputs_to_choose(before)
+        if moved is None:
+            continue
+        work += _move(model.graph, choice, before, moved)
+        found.append(Fired(NAME, before.name or ""))
+    return found
+
+
+def _is_choice(node: ir.Node) -> bool:
+    """Whether a node takes one token of each message: (b, t, d) -> (b, d)."""
+    index = array_of(node.inputs[1]) if node.op_type == "Gather" else None
+    return index is not None and index.ndim == 0 and attribute(node, "axis", 0) == 1
+
+
+def _only_chosen(value: ir.Value) -> bool:
+    """Whether nothing else reads a value than choices of the same token."""
+    uses = value.uses()
+    if value.is_graph_output() or not all(_is_choice(use.node) for use in uses):
+        return False
+    return len({int(array_of(use.node.inputs[1]) or 0) for use in uses}) == 1
+
+
+def _inputs_to_choose(node: ir.Node) -> list[int] | None:
+    """Places of the inputs of which a token can be taken instead; None where that is not so."""
+    if node.op_type in _EACH_ALONE:
+        return [0]
+    if node.op_type == "LayerNormalization":
+        return [0] if attribute(node, "axis", -1) in (-1, 2) else None
+    if node.op_type == "MatMul":
+        kernel = array_of(node.inputs[1])
+        return [0] if kernel is not None and kernel.ndim == 2 else None
+    if node.op_type in _SUMS:
+        constants = [array_of(value) for value in node.inputs]
+        if any(c is not None and c.ndim > 1 for c in constants):
+            return None
+        return [place for place, c in enumerate(constants) if c is None]
+    return None
+
+
+def _move(graph: ir.Graph, choice: ir.Node, node: ir.Node, places: list[int]) -> list[ir.Node]:
+    """Choose from a node's inputs instead of its output, which keeps the name of the choice."""
+    index = choice.inputs[1]
+    made = []
+    for place in places:
+        value = node.inputs[place]
+        assert value is not None
+        above = ir.node("Gather", [value, index], {"axis": 1}, name=f"{node.name}.{place}.first")
+        above.outputs[0].name = f"{node.name}.{place}.first:0"
+        graph.insert_before(node, above)
+        node.replace_input_with(place, above.outputs[0])
+        made.append(above)
+    y = node.outputs[0]
+    y.shape = None
+    for use in list(y.uses()):  # all are the same choice
+        chosen = use.node.outputs[0]
+        if chosen.is_graph_output():
+            y.name, chosen.name = chosen.name, None
+            graph.outputs[:] = [y if output is chosen else output for output in graph.outputs]
+        ir.convenience.replace_all_uses_with(chosen, y)
+        graph.remove(use.node, safe=True)
+    return made
