@@ -17,6 +17,7 @@ import onnx_ir as ir
 from winnow import __version__
 from winnow.answering import READER_FILE
 from winnow.artifact import Artifact, read_artifact, write_artifact
+from winnow.compiler.answer import with_answer
 from winnow.compiler.fold import fold_pass
 from winnow.compiler.fuse import fuse_pass
 from winnow.compiler.graph import opened, parsed, serialised
@@ -31,6 +32,7 @@ from winnow.compiler.passes import (
 )
 from winnow.compiler.settle import settle_pass
 from winnow.errors import ArtifactError, InputError
+from winnow.runtime import cascade_of
 from winnow.runtime.session import Session, loaded_nodes
 
 # Shapes on which a pass is proved: (batch, tokens). One token, several messages with padding, and
@@ -145,11 +147,11 @@ def write_subject(
         ArtifactError: the place is taken by something else, or cannot be written.
         InputError: likewise, for a bare file.
     """
-    data = serialised(graph)
     if subject.artifact is None:
-        _write_file(out, data)
+        _write_file(out, serialised(graph))
         return
     old = subject.artifact
+    data = serialised(with_answer(graph, cascade_of(old)))
     write_artifact(
         out,
         fingerprint=old.fingerprint,

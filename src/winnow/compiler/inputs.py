@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from winnow.errors import InputError
 
-IDS, MASK, KINDS, POSITIONS = "ids", "mask", "kinds", "positions"
+IDS, MASK, KINDS, POSITIONS, SCORE = "ids", "mask", "kinds", "positions", "score"
 # How exporters and our own call them, by what a name holds; looked for in this order.
 _NAMES = {
     MASK: ("mask",),
@@ -19,13 +19,15 @@ _NAMES = {
     POSITIONS: ("position",),
     IDS: ("input_ids", "ids", "tokens", "input"),
 }
+# What the first stage says of each message, for a graph that gives the whole answer (answer.py).
+_SCORES = frozenset({"reflex", "opening"})
 _WHOLE = (ir.DataType.INT64, ir.DataType.INT32)
 
 Feeds = dict[str, NDArray[Any]]
 
 
 def roles_of(model: ir.Model) -> dict[str, str]:
-    """What each input of a text model is: its name -> IDS, MASK, KINDS or POSITIONS.
+    """What each input of a text model is: its name -> IDS, MASK, KINDS, POSITIONS or SCORE.
 
     Raises:
         InputError: an input is none of these, or there are no ids: it reads no text.
@@ -35,6 +37,9 @@ def roles_of(model: ir.Model) -> dict[str, str]:
         if value.name in model.graph.initializers:
             continue
         name = (value.name or "").lower()
+        if name in _SCORES and value.dtype == ir.DataType.FLOAT:
+            found[value.name or ""] = SCORE
+            continue
         role = next((r for r, parts in _NAMES.items() if any(p in name for p in parts)), None)
         shape = value.shape
         if role is None or value.dtype not in _WHOLE or shape is None or len(shape) != 2:
@@ -102,6 +107,7 @@ def feeds_of(model: ir.Model, batch: int, tokens: int, seed: int, *, full: bool 
         KINDS: chance.integers(0, kinds, (batch, tokens)),
         MASK: (places < lengths[:, None]),
         POSITIONS: places,
+        SCORE: chance.normal(0.0, 5.0, batch),
     }
     types = {value.name: value.dtype.numpy() for value in model.graph.inputs}
     return {name: values[role].astype(types[name]) for name, role in roles_of(model).items()}
@@ -120,9 +126,10 @@ def as_feeds(model: ir.Model, ids: NDArray[np.int64], kinds: NDArray[np.int64]) 
         KINDS: kinds,
         MASK: np.ones(len(ids)),
         POSITIONS: np.arange(len(ids)),
+        SCORE: np.zeros(()),
     }
     types = {value.name: value.dtype.numpy() for value in model.graph.inputs}
-    return {n: values[role][None, :].astype(types[n]) for n, role in roles_of(model).items()}
+    return {n: values[role][None].astype(types[n]) for n, role in roles_of(model).items()}
 
 
 def _table_sizes(model: ir.Model, role: str) -> list[int]:

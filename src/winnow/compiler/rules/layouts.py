@@ -64,7 +64,7 @@ def _chain(node: ir.Node) -> list[ir.Node]:
 
 def _readers(value: ir.Value) -> int:
     """How often a value's numbers are read; its shape alone does not count."""
-    read = sum(use.node.op_type != "Shape" for use in value.uses())
+    read: int = sum(use.node.op_type != "Shape" for use in value.uses())
     return read + int(bool(value.is_graph_output()))
 
 
