@@ -16,6 +16,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from bench.accuracy import leave_one_out, online, split  # noqa: E402 - see above
 from bench.figures import SHARED, Figure, Settings, pivot, targets  # noqa: E402
+from bench.kernels import kernels  # noqa: E402
 from bench.peers import peers  # noqa: E402
 from bench.reader import cascade, evasions  # noqa: E402
 from bench.serve import daemons, http  # noqa: E402
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[[Settings], Iterator[Figure]]] = {
     "throughput": throughput,
     "training": training,
     "cascade": cascade,
+    "kernels": kernels,
     "http": http,
     "daemons": daemons,
     "peers": peers,
@@ -50,7 +52,7 @@ def main() -> int:
         for name in args.commands or COMMANDS:
             own = list(COMMANDS[name](settings))
             found += own
-            lacking = f"passed over: its mail is not in {settings.shared}"
+            lacking = f"passed over: its mail is not in {settings.shared}, or an extra is missing"
             print(f"\n== {name}\n{pivot(own) if own else lacking}", flush=True)
         if found:
             print(f"\n== targets\n{targets(found)}")
