@@ -4,6 +4,7 @@
     ├── InputError              the user's input: a path, a corpus, a message, an option
     ├── ArtifactError           a model folder that is missing, damaged, foreign, older or newer
     ├── ReaderError             the reader gave no answer for a message; the reflex's stands
+    ├── DeviceError             hardware that was asked for: unknown, absent, or it takes no such graph
     ├── RuleError               a rule file that cannot be read; knows its line and column
     ├── StoreError              the database: locked, full, damaged, from a newer version
     ├── LocalProtocolError      our own code drove a protocol wrongly (a bug of ours)
@@ -29,6 +30,10 @@ class ArtifactError(WinnowError):
 
 class ReaderError(WinnowError):
     """The reader gave no answer for one message; the reflex's answer stands."""
+
+
+class DeviceError(WinnowError):
+    """The hardware that was asked for is not to be had; nothing else was taken in its place."""
 
 
 class RuleError(WinnowError):

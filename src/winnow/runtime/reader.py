@@ -1,21 +1,27 @@
-"""The reader as it runs: its graph in ONNX Runtime, one message at a time, at its exact length."""
+"""The reader as it runs: its graph on a device, one message at a time, at its exact length."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from winnow.errors import ArtifactError, ReaderError
+from winnow.runtime.devices import CPU, load
+from winnow.runtime.providers import Feeds, Loaded, reason_of
 from winnow.tokens import Tokens
 
 F32 = NDArray[np.float32]
 
 _INPUTS = {"ids": "tensor(int64)", "fields": "tensor(int64)"}
-_OUTPUTS = ["log_odds", "shares"]
-_SILENT = 3  # only errors: a warning of the runtime tells a mail admin nothing
+# Shares are where the answer is a mean over tokens; else reasons are found without them.
+_OUTPUTS = (["log_odds", "shares"], ["log_odds"])
+_NO_SHARES: F32 = np.zeros(0, dtype=np.float32)
+# Short ones first, and again after long ones: faults of a device show when the length changes.
+PROBE_LENGTHS = (1, 2, 8, 15, 16, 17, 24, 32, 64, 128, 256, 40, 8)
+_SEED = 20_261_125
 
 
 class Reader:
@@ -24,35 +30,27 @@ class Reader:
     Attributes:
         pieces: how many pieces the graph knows.
         limit: most tokens of a message.
+        device: that its graph runs on.
     """
 
-    def __init__(self, graph: bytes) -> None:
+    def __init__(self, graph: bytes, device: str = CPU) -> None:
         """Load a graph.
+
+        Args:
+            graph: bytes of an ONNX file.
+            device: name of the device that it is to run on, or "auto".
 
         Raises:
             ArtifactError: it is no graph of a reader, or ONNX Runtime is not installed.
+            DeviceError: the device is not to be had, does not take the graph, or does not
+                answer as the processor does.
         """
-        try:
-            import onnxruntime as ort
-        except ImportError as error:
-            raise ArtifactError(
-                "the reader needs onnxruntime, which is not installed; install Winnow again."
-            ) from error
-        options = ort.SessionOptions()
-        # A message is read in one thread: there are others to read at the same time.
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _SILENT
-        try:
-            self._session: Any = ort.InferenceSession(
-                graph, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # the runtime's errors have no common ancestor
-            raise ArtifactError(f"reader.onnx cannot be loaded: {_first_line(error)}.") from error
-        found = {entry.name: entry.type for entry in self._session.get_inputs()}
-        if found != _INPUTS or [o.name for o in self._session.get_outputs()] != _OUTPUTS:
+        self._loaded = load(graph, device, "reader.onnx", proof=probes)
+        self.device = self._loaded.device
+        self._outputs = list(self._loaded.outputs)
+        if self._loaded.inputs != _INPUTS or self._outputs not in _OUTPUTS:
             raise ArtifactError("reader.onnx is a graph of something else than Winnow's reader.")
-        sizes = self._session.get_modelmeta().custom_metadata_map
+        sizes = self._loaded.metadata
         try:
             self.pieces, self.limit = int(sizes["pieces"]), int(sizes["positions"])
         except (KeyError, TypeError, ValueError) as error:
@@ -63,21 +61,38 @@ class Reader:
 
         Returns:
             The reader's log-odds, before the cascade weighs them, and what each token adds, (t,):
-            their mean is the log-odds.
+            their mean is the log-odds. (0,) where the graph does not tell.
 
         Raises:
             ReaderError: the runtime failed, or gave no number.
         """
         inputs = {"ids": tokens.ids[None, :], "fields": tokens.fields[None, :]}
         try:
-            log_odds, shares = self._session.run(_OUTPUTS, inputs)
+            log_odds, *shares = self._loaded.run(self._outputs, inputs)
             value = float(log_odds[0])
         except Exception as error:
-            raise ReaderError(f"the reader failed: {_first_line(error)}") from error
+            raise ReaderError(f"the reader failed: {reason_of(error)}") from error
         if not math.isfinite(value):
             raise ReaderError("the reader failed: its answer is no number")
-        return value, shares[0]
+        return value, shares[0][0] if shares else _NO_SHARES
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+def probes(loaded: Loaded, lengths: Sequence[int] = PROBE_LENGTHS) -> list[Feeds]:
+    """Messages of many lengths, the same each time; none for what is no graph of a reader.
+
+    Args:
+        loaded: the graph.
+        lengths: in tokens; more than the graph takes is as many as it takes.
+    """
+    found = [loaded.metadata.get(name, "") for name in ("pieces", "positions", "fields")]
+    if set(loaded.inputs) != set(_INPUTS) or not all(value.isdecimal() for value in found):
+        return []
+    pieces, limit, fields = (max(1, int(value)) for value in found)
+    chance = np.random.default_rng(_SEED)
+    return [
+        {
+            "ids": chance.integers(0, pieces, (1, tokens)),
+            "fields": chance.integers(0, fields, (1, tokens)),
+        }
+        for tokens in (min(length, limit) for length in lengths)
+    ]
