@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from tests.cascaded import ALWAYS, LIMIT, PIECES, SCORES, corpus_of, with_reader, write_reflex
 from tests.runtime.graphs import table_graph, table_of
+from tests.runtime.hardware import absent_device
 from tests.strategies import raw_messages
 from tests.synthetic import message
 from winnow.answering import READER_FILE, TOKENIZER_FILE, Answer, Model
 from winnow.artifact import Artifact, read_artifact, write_artifact
-from winnow.errors import ArtifactError, ReaderError
+from winnow.errors import ArtifactError, DeviceError, ReaderError
 from winnow.features import STREAM_HEAD, Tokenizer, plain, stream_hashes, without_word
 from winnow.features.content import Named
 from winnow.features.hashing import hash_bytes
@@ -29,6 +30,7 @@ from winnow.pipeline import Filter
 from winnow.policy import Rules
 from winnow.reading import read_evidence, text_form
 from winnow.runtime import NO_STEP, Cascade, Reader, Step
+from winnow.runtime.devices import AUTO
 from winnow.runtime.reflex import LARGEST_MOVE
 from winnow.store import Store
 from winnow.tokens import Tokens
@@ -220,6 +222,17 @@ def test_a_file_that_was_damaged_on_disk_leaves_the_reflex_answering(
     assert (verdict.stage, verdict.why) == ("reflex", str(Why.BROKEN))
     (path / READER_FILE).unlink()
     assert "reader.onnx is missing" in Model.of(read_artifact(path)).broken
+
+
+def test_a_device_that_is_not_to_be_had_is_no_broken_reader(
+    first: Artifact, both: Artifact
+) -> None:
+    """Who asks for hardware is told, and does not find the reflex answering in its place."""
+    for artifact, name in ((first, absent_device()), (both, absent_device()), (both, "fast")):
+        with pytest.raises(DeviceError, match=f"device '?{name}"):
+            Model.of(artifact, name)
+    assert (Model.of(first, "auto").device, Model.of(both).device) == ("cpu", "cpu")
+    assert Model.of(both, "auto").device in AUTO
 
 
 def test_a_reader_that_fails_once_costs_one_answer(

@@ -22,7 +22,7 @@ from winnow import pipeline, recipe
 from winnow.answering import Answer, Model
 from winnow.artifact import Artifact
 from winnow.corpus import open_corpus
-from winnow.errors import ArtifactError, StoreError
+from winnow.errors import ArtifactError, DeviceError, StoreError
 from winnow.features import Reading
 from winnow.pipeline import Filter
 from winnow.policy import Rules
@@ -419,6 +419,8 @@ def test_what_cannot_be_opened_is_named(model: Path, tmp_path: Path) -> None:
         Filter.open(model, store=tmp_path / "file" / "s.db")
     with pytest.raises(StoreError):
         Filter.open(model, store=tmp_path / "file")
+    with pytest.raises(DeviceError, match="no device 'x'"):
+        Filter.open(model, store=tmp_path / "s.db", device="x")
 
 
 def test_a_model_of_other_features_is_refused(model: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from winnow.features import Named, Reading, Tokenizer, plain
 from winnow.message import Message
 from winnow.reading import fingerprint, text_form
 from winnow.runtime import Cascade, Reader, Reflex, Scores, Step, cascade_of, reflex_of
+from winnow.runtime.devices import CPU, demand
 from winnow.tokens import Tokens, same
 from winnow.verdict import Why
 
@@ -89,21 +90,32 @@ class Model:
         self._seconds = 0.0
 
     @classmethod
-    def of(cls, artifact: Artifact) -> Model:
+    def of(cls, artifact: Artifact, device: str = CPU) -> Model:
         """Build the stages of an artifact; a reader that cannot be loaded is told, not fatal.
+
+        Args:
+            artifact: a model as read.
+            device: that the reader runs on, by its name, or "auto"; the reflex needs none.
 
         Raises:
             ArtifactError: the reflex cannot be built.
+            DeviceError: the device is not to be had, or does not take the reader.
         """
+        demand(device)
         reflex = reflex_of(artifact, fingerprint=fingerprint())
         if "reader" not in artifact.manifest.get("stages", ()):
             return cls(reflex)
         try:
-            reader, tokenizer = _second_stage(artifact)
+            reader, tokenizer = _second_stage(artifact, device)
             return cls(reflex, reader, tokenizer, cascade_of(artifact))
         except (ArtifactError, InputError) as error:
             logger.warning("the reflex answers alone: %s", error)
             return cls(reflex, broken=str(error))
+
+    @property
+    def device(self) -> str:
+        """Name of the device that the last stage runs on."""
+        return CPU if self.reader is None else self.reader.device
 
     def answer(
         self,
@@ -251,7 +263,7 @@ class Model:
         return then
 
 
-def _second_stage(artifact: Artifact) -> tuple[Reader, Tokenizer]:
+def _second_stage(artifact: Artifact, device: str) -> tuple[Reader, Tokenizer]:
     for name in (READER_FILE, TOKENIZER_FILE):
         if name not in artifact.files:
             faults = [fault for fault in artifact.faults if name in fault]
@@ -264,7 +276,7 @@ def _second_stage(artifact: Artifact) -> tuple[Reader, Tokenizer]:
             f"{artifact.path}: the reader was trained on texts of another form; train it again "
             "with this Winnow."
         )
-    reader = Reader(artifact.files[READER_FILE])
+    reader = Reader(artifact.files[READER_FILE], device)
     theirs = (len(tokenizer.pieces.pieces), tokenizer.limit)
     if theirs != (reader.pieces, reader.limit):
         raise ArtifactError(

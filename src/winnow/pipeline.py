@@ -32,6 +32,7 @@ from winnow.mail import identity
 from winnow.policy import Facts, Rules
 from winnow.reading import fingerprint, read_evidence
 from winnow.runtime import Step, sigmoid
+from winnow.runtime.devices import CPU
 from winnow.store import CorrectionLog, CorrectionRow, Store
 from winnow.verdict import Envelope, Label, Learnt, Reason, Verdict
 
@@ -67,20 +68,27 @@ class Filter:
         skipped_corrections: rows of the store that belong to other features and were passed over.
     """
 
-    def __init__(self, artifact: Artifact, rules: Rules, store: Store | None) -> None:
+    def __init__(
+        self, artifact: Artifact, rules: Rules, store: Store | None, device: str = CPU
+    ) -> None:
         self.model = artifact.label
         self.rules = rules
         self.store = store
         self.skipped_corrections = 0
         self._fingerprint = fingerprint()
-        self._model = Model.of(artifact)
+        self._model = Model.of(artifact, device)
         self._reflex = self._model.reflex
         self._trained_through = _trained_through(artifact, store)
         self._seen = 0
 
     @classmethod
     def open(
-        cls, model: Path | None = None, *, rules: Path | None = None, store: Path | None = None
+        cls,
+        model: Path | None = None,
+        *,
+        rules: Path | None = None,
+        store: Path | None = None,
+        device: str = CPU,
     ) -> Filter:
         """Open a model with its rule and its corrections.
 
@@ -88,9 +96,10 @@ class Filter:
             model: an artifact; None is the shipped one.
             rules: a rule file; None is the two default thresholds.
             store: a store to learn into, made where there is none; None learns nothing.
+            device: that the model's reader runs on, by its name, or "auto".
 
         Raises:
-            ArtifactError, RuleError, StoreError: see there; nothing is left open.
+            ArtifactError, DeviceError, RuleError, StoreError: see there; nothing is left open.
         """
         artifact = read_artifact(model or SHIPPED_MODEL)
         owners_rules = Rules.load(rules) if rules else Rules.default()
@@ -102,13 +111,18 @@ class Filter:
                 raise StoreError(f"cannot make {store.parent}: {error.strerror}.") from error
             opened = Store.open(store)
         try:
-            made = cls(artifact, owners_rules, opened)
+            made = cls(artifact, owners_rules, opened, device)
             made.refresh()
         except BaseException:
             if opened is not None:
                 opened.close()
             raise
         return made
+
+    @property
+    def device(self) -> str:
+        """Name of the device that the model's last stage runs on."""
+        return self._model.device
 
     def check(
         self,

@@ -16,6 +16,7 @@ import pytest
 from rich.cells import cell_len
 
 from tests.cli.conftest import Run
+from tests.runtime.hardware import absent_device
 from tests.synthetic import message
 from winnow.cli.check import reasons_text
 from winnow.verdict import Reason
@@ -211,3 +212,15 @@ def test_explained(winnow: Run, model: Path, corpus: Path) -> None:
     assert done.status == plain.status == 0
     assert "answered by the reflex: the model has no reader" in done.out
     assert len(done.out.splitlines()) > len(plain.out.splitlines()) + 1
+
+
+def test_a_device_is_that_device_or_a_sentence(winnow: Run, model: Path, mail: Path) -> None:
+    """Status 2 and nothing answered where it is not to be had."""
+    known = answers(winnow("check", "--json", "--model", model, mail).out)
+    auto = answers(winnow("check", "--json", "--model", model, "--device", "auto", mail).out)
+    assert [one["probability"] for one in auto] == [one["probability"] for one in known]
+    for name, told in ((absent_device(), "is not here: "), ("fast", "name one of auto, cpu, ")):
+        done = winnow("check", "--model", model, "--device", name, mail)
+        assert (done.status, done.out) == (2, "")
+        assert told in done.err
+        assert done.err.count("\n") == 1

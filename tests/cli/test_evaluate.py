@@ -165,6 +165,8 @@ def test_report(winnow: Run, corpus: Path, tmp_path: Path) -> None:
         ("--shuffle 1", "--shuffle"),
         ("--validation x", "--validation"),
         ("--protocol split --model m", "--model"),
+        ("--protocol split --device cpu", "--device"),
+        ("--device fast", "no device 'fast'"),
         ("--protocol split --seeds 0", "--seeds"),
         ("--protocol split --seed -1", "--seed"),
         ("--protocol leave-one-out", "two corpora"),

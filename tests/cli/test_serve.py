@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.runtime.hardware import absent_device, require
+from tests.serving.fakes import wait_until
 from winnow.cli import serve
 from winnow.errors import InputError
+from winnow.pipeline import Filter
 from winnow.serving.settings import Limits, Settings
 from winnow.store import Store
 
@@ -31,6 +38,7 @@ def test_options_arrive():
     """Protects each option: it ends up in the setting that it names."""
     words = (
         "--host ::1 --port 0 --no-spamd --workers 3 --model m.winnow --allow-remote --allow-host a"
+        " --device openvino"
         " --allow-host b --ready-file r --scan-limit 10 --max-message-bytes 20 --deadline-ms 1500"
         " --grace-seconds 7"
     )
@@ -42,6 +50,7 @@ def test_options_arrive():
         allow_remote=True,
         allowed_hosts=("a", "b"),
         watch=Path("m.winnow"),
+        device="openvino",
         grace_seconds=7.0,
         ready_file=Path("r"),
         limits=Limits(scan_bytes=10, message_bytes=20, deadline_seconds=1.5),
@@ -95,3 +104,43 @@ def test_two_words_about_the_store():
     """Protects from a guess: to keep and not to keep cannot both be meant."""
     with pytest.raises(InputError, match="one of them"):
         serve.run(parser().parse_args(["--store", "a", "--no-store"]))
+
+
+def _serve(folder: Path, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "winnow", "serve", "--port", "0", "--no-spamd", "--no-store"]
+    ready = ("--ready-file", str(folder / "ready.json"))
+    return subprocess.Popen(
+        [*command, *ready, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_a_device_that_is_not_here_stops_the_start(tmp_path: Path):
+    """Protects the owner: no server that answers from elsewhere than it was told to."""
+    with _serve(tmp_path, "--device", absent_device()) as process:
+        out, log = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert re.search(r"^winnow: the device \S+ is not here: .+ It needs .+\.$", log, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_openvino_serves(tmp_path: Path):
+    """Protects the whole way: each worker answers from the device, and as the processor does."""
+    require("openvino")
+    raw = b""  # nothing for the reflex to go by, so that the reader is asked
+    with _serve(tmp_path, "--device", "openvino", "--workers", "2") as process:
+        try:
+            wait_until(lambda: (tmp_path / "ready.json").exists() or process.poll() is not None)
+            ready = json.loads((tmp_path / "ready.json").read_text())
+            answers = [httpx.post(f"{ready['http']}/v1/check", content=raw) for _ in range(4)]
+            health = httpx.get(f"{ready['http']}/v1/health").json()
+        finally:
+            process.terminate()
+            out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert (ready["device"], health["device"], len(health["workers"])) == ("openvino",) * 2 + (2,)
+    assert out.endswith(" device=openvino\n")
+    known = Filter.open().check(raw)
+    assert known.stage == "reader"
+    for answer in answers:
+        assert answer.json()["stage"] == "reader"
+        assert answer.json()["probability"] == pytest.approx(known.probability, abs=0.02)

@@ -75,6 +75,7 @@ class FakeFilter:
 
     def __init__(self, folder: Path | None = None, *, store: bool = True) -> None:
         self.model = _model(folder)
+        self.device = "cpu"
         if self.model.startswith("only-in-parent"):
             _refuse_second(folder)
         self.rules = Rules.default()

@@ -52,6 +52,7 @@ def test_values_are_there(tmp_path: Any):
     real = Filter.open(store=tmp_path / "w.db")
     for filter_ in (real, FakeFilter()):
         assert "@" in filter_.model
+        assert filter_.device == "cpu"
         owners = (filter_, filter_.rules, filter_.store)
         for owner, abstract in zip(
             owners, (AbstractFilter, AbstractRules, AbstractStore), strict=True

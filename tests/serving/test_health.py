@@ -23,7 +23,8 @@ def board() -> Board:
 
 
 def ask(board: Board, **changes: Any) -> Health:
-    given = {"model": "m@1", "version": "9", "stopping": False, "now_seconds": 200.0, **changes}
+    given = {"model": "m@1", "device": "cuda", "version": "9", "stopping": False}
+    given |= {"now_seconds": 200.0, **changes}
     return read_health(board, rules=Rules.default(), log_error="full", **given)
 
 
@@ -32,6 +33,7 @@ def test_all_is_well(board: Board):
     health = ask(board)
     assert health.status == "ok"
     assert health.body["uptime_seconds"] == 100.0
+    assert (health.body["model"], health.body["device"]) == ("m@1", "cuda")
     assert health.body["workers"][1] == {
         "pid": 1002,
         "model": "m@2",

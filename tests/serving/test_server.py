@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.serving.clients import alive, start_in_vain, total
-from tests.serving.fakes import SPAM, running, write_model
-from winnow.serving.server import tell_service_manager
+from tests.serving.fakes import SPAM, FakeFilter, running, write_model
+from winnow.errors import ArtifactError, DeviceError, InputError
+from winnow.serving.server import open_once, tell_service_manager
 
 
 def test_start_and_stop(tmp_path: Path):
@@ -19,6 +23,7 @@ def test_start_and_stop(tmp_path: Path):
         assert server.ready["pid"] == server.process.pid
         assert server.ready["workers"] == 2
         assert server.ready["model"] == "first@11111111"
+        assert server.ready["device"] == server.health()["device"] == "cpu"
         assert server.check().status_code == 200
         pids = server.pids()
         assert len(set(pids)) == 2
@@ -74,3 +79,54 @@ def test_service_manager_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         assert channel.recv(100) == b"READY=1"
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nothing"))
     tell_service_manager("READY=1")
+
+
+class _Marked(FakeFilter):
+    """Says which process opened it, and on what."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = f"m@{os.getpid()}"
+        self.device = "cuda"
+
+
+def test_a_trial_apart_leaves_this_process_as_it_was():
+    """Protects workers: what drivers of hardware start does not survive the fork they come from."""
+    here, device = open_once(_Marked, apart=False)
+    assert (here, device) == (f"m@{os.getpid()}", "cuda")
+    apart, device = open_once(_Marked, apart=True)
+    assert apart.startswith("m@")
+    assert (apart != here, device) == (True, "cuda")
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)  # it was buried
+
+
+def _fail(error: Exception) -> FakeFilter:
+    raise error
+
+
+def _die() -> FakeFilter:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def test_what_fails_apart_is_told(caplog: pytest.LogCaptureFixture):
+    """Protects the owner: the sentence of an error comes over, and a crash is one, too."""
+    with pytest.raises(DeviceError, match=r"^not here$"):
+        open_once(partial(_fail, DeviceError("not here")), apart=False)
+    for error in (DeviceError("not here: é"), ArtifactError("x" * 200_000)):
+        with pytest.raises(InputError) as found:
+            open_once(partial(_fail, error), apart=True)
+        assert str(found.value) == str(error)
+    with pytest.raises(InputError, match=r"process ended with status -9; another --device"):
+        open_once(_die, apart=True)
+    with pytest.raises(InputError, match="process ended with status 1"):
+        open_once(partial(_fail, ValueError("a bug")), apart=True)
+
+
+def test_another_device_is_tried_apart(tmp_path: Path):
+    """Protects the start on hardware: workers answer, and the trial's process is gone."""
+    with running(tmp_path, device="auto", workers=2) as server:
+        assert server.ready["model"] == "first@11111111"
+        assert server.check().status_code == 200
+        assert server.stop() == 0

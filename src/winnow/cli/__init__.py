@@ -23,6 +23,7 @@ from winnow.errors import WinnowError
 
 VERBS = (
     "train", "calibrate", "evaluate", "check", "learn", "serve", "inspect", "rule", "verdict",
+    "devices",
 )  # fmt: skip
 UNUSABLE = 2
 INTERRUPTED = 128 + 2  # as shells report SIGINT

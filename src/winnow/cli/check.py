@@ -10,7 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winnow.cli.terminal import STYLES, a_path, console, printable, read_stdin_once
+from winnow.cli.terminal import (
+    STYLES,
+    a_path,
+    add_device,
+    console,
+    printable,
+    read_stdin_once,
+)
 from winnow.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -36,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", type=a_path, metavar="DIR", help="model (default: the one shipped)"
     )
+    add_device(parser)
     parser.add_argument(
         "--rules", type=a_path, metavar="FILE", help="rule file (default: 0.90 junk, 0.50 flag)"
     )
@@ -75,7 +83,7 @@ def _open(args: argparse.Namespace) -> Filter:
     from winnow.pipeline import Filter
 
     try:
-        return Filter.open(args.model, rules=args.rules, store=_store(args))
+        return Filter.open(args.model, rules=args.rules, store=_store(args), device=args.device)
     except (StoreError, PermissionError) as error:
         if args.store:
             raise

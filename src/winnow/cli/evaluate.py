@@ -15,6 +15,7 @@ from winnow.cli.tables import print_table, table
 from winnow.cli.terminal import (
     Progress,
     a_path,
+    add_device,
     add_labelled,
     console,
     labelled,
@@ -125,6 +126,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="apply: write the spam anew as evaders do, and count how much is still caught",
     )
+    add_device(parser, default=None)
     parser.add_argument("--json", action="store_true", help="print a JSON list of objects")
     parser.add_argument(
         "--report", type=a_path, metavar="FILE.html", help="also write a report with plots"
@@ -158,6 +160,8 @@ def _check(args: argparse.Namespace) -> None:
     protocol = args.protocol
     if args.view and protocol == "apply":
         raise InputError("--view: the view is the model's; it is an option of training.")
+    if args.device and protocol != "apply":
+        raise InputError("--device is for --protocol apply: the others train on the processor.")
     if args.model and protocol in ("split", "leave-one-out"):
         raise InputError(f"--model: {protocol} trains models of its own.")
     if args.seeds != 1 and protocol != "split":
@@ -230,9 +234,10 @@ def _model(args: argparse.Namespace) -> tuple[Artifact, Model]:
     from winnow.answering import Model
     from winnow.artifact import read_artifact
     from winnow.pipeline import SHIPPED_MODEL
+    from winnow.runtime.devices import CPU
 
     artifact = read_artifact(args.model or SHIPPED_MODEL)
-    model = Model.of(artifact)
+    model = Model.of(artifact, args.device or CPU)
     if model.broken:
         raise ArtifactError(model.broken)
     return artifact, model

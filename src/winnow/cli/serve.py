@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from winnow.cli.terminal import add_device
 from winnow.errors import InputError
 from winnow.serving.settings import HTTP_PORT, SPAMD_PORT, Limits, Settings
 
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no-spamd", action="store_true", help="do not speak the spamd protocol")
     add("--workers", type=_workers, default=1, help="worker processes (default: %(default)s)")
     add("--model", type=Path, metavar="DIR", help="model folder (default: the one that ships)")
+    add_device(parser)
     add("--rules", type=Path, metavar="FILE", help="rule file (default: 0.90 junk, 0.50 flag)")
     add(
         "--store",
@@ -141,7 +143,7 @@ def open_filter_for(
     """
     from winnow.pipeline import Filter
 
-    opened = Filter.open(settings.watch, rules=rules, store=store)
+    opened = Filter.open(settings.watch, rules=rules, store=store, device=settings.device)
     if opened.store is not None:
         opened.store.retention_days = retention_days
         # So that a client hears that the database is locked, and not that there was no answer.
@@ -159,6 +161,7 @@ def settings_from(args: argparse.Namespace) -> Settings:
         allow_remote=args.allow_remote,
         allowed_hosts=tuple(args.allow_host),
         watch=args.model,
+        device=args.device,
         grace_seconds=float(args.grace_seconds),
         ready_file=args.ready_file,
         limits=Limits(
@@ -171,6 +174,7 @@ def settings_from(args: argparse.Namespace) -> Settings:
 
 def _announce(ready: Ready) -> None:
     parts = [f"http={ready.http}", f"workers={ready.workers}", f"model={ready.model}"]
+    parts.append(f"device={ready.device}")
     if ready.spamd is not None:
         parts.insert(1, f"spamd={ready.spamd}")
     _say(f"ready pid={ready.pid} {' '.join(parts)}", sys.stdout)

@@ -70,6 +70,17 @@ def add_labelled(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def add_device(parser: argparse.ArgumentParser, default: str | None = "cpu") -> None:
+    """Declare `--device`, which the verbs that answer share."""
+    parser.add_argument(
+        "--device",
+        default=default,
+        metavar="NAME",
+        help="what the model's reader runs on: cpu, openvino, cuda and others that `winnow "
+        "devices` lists, or auto (default: cpu)",
+    )
+
+
 def labelled(args: argparse.Namespace) -> list[Corpus]:
     """Open the mail that `add_labelled` named: corpora first, then spam, then ham.
 

@@ -80,6 +80,11 @@ class Engine:
         return self._held.filter.model
 
     @property
+    def device(self) -> str:
+        """Name of the device that it runs on."""
+        return self._held.filter.device
+
+    @property
     def junk_threshold(self) -> float:
         """Probability from which the general rule says junk."""
         return self._held.filter.rules.junk_threshold

@@ -58,6 +58,10 @@ class AbstractFilter(Protocol):
         """Name and short digest."""
 
     @property
+    def device(self) -> str:
+        """Name of the device that the model runs on."""
+
+    @property
     def rules(self) -> AbstractRules:
         """The owner's rules."""
 

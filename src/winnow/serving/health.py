@@ -53,6 +53,7 @@ def read_health(
     board: Board,
     *,
     model: str,
+    device: str,
     rules: AbstractRules,
     version: str,
     log_error: str,
@@ -64,6 +65,7 @@ def read_health(
     Args:
         board: numbers of all processes; row 0 is the parent's.
         model: model of the worker that is asked.
+        device: that it runs on.
         rules: its rules.
         version: version of Winnow.
         log_error: what the database last said to this worker's log, or "".
@@ -79,6 +81,7 @@ def read_health(
         "status": status,
         "version": version,
         "model": model,
+        "device": device,
         "rules": {
             "junk": rules.junk_threshold,
             "flag": rules.flag_threshold,

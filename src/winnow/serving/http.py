@@ -103,6 +103,7 @@ class HttpDoor:
         health = read_health(
             self._board,
             model=self._engine.model,
+            device=self._engine.device,
             rules=self._engine.rules,
             version=__version__,
             log_error=self._engine.log_error,

@@ -5,18 +5,22 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
+import logging
 import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from winnow.errors import InputError
+from winnow.errors import InputError, WinnowError
 from winnow.serving.binding import bind, bound_to
 from winnow.serving.filter import AbstractFilter
 from winnow.serving.settings import Settings
 from winnow.serving.supervisor import Supervisor
+
+logger = logging.getLogger("winnow.serving")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,7 @@ class Ready:
         spamd: "host:port" of the spamd door, or None.
         workers: number of worker processes.
         model: name and short digest of the model.
+        device: that it runs on.
     """
 
     pid: int
@@ -36,6 +41,7 @@ class Ready:
     spamd: str | None
     workers: int
     model: str
+    device: str
 
     def to_json(self) -> str:
         """Return it as one line of JSON."""
@@ -52,8 +58,8 @@ def serve(
 
     Args:
         settings: what the operator decided.
-        open_filter: opens model, rules and store. Called once here, to fail early and to have
-            all code loaded before the fork, and once in each worker.
+        open_filter: opens model, rules and store. Called once before the workers are there, to
+            fail early and to have all code loaded before the fork, and once in each worker.
         announce: called once, when all workers answer.
 
     Raises:
@@ -64,7 +70,7 @@ def serve(
     spamd = None
     if settings.spamd_port is not None:
         spamd = bind(settings.host, settings.spamd_port, allow_remote=settings.allow_remote)
-    model = _try(open_filter)
+    model, device = open_once(open_filter, apart=settings.device != "cpu")
     gc.collect()
     _give_back_memory()
     gc.freeze()  # what the processes share stays shared: the collector would write to it
@@ -76,6 +82,7 @@ def serve(
             spamd=bound_to(spamd) if spamd else None,
             workers=settings.workers,
             model=model,
+            device=device,
         )
         if settings.ready_file is not None:
             _write(settings.ready_file, ready)
@@ -90,12 +97,60 @@ def serve(
                 settings.ready_file.unlink()
 
 
-def _try(open_filter: Callable[[], AbstractFilter]) -> str:
-    """Open and close once; return the name of the model."""
-    trial = open_filter()
-    model = trial.model
-    trial.close()
-    return model
+def open_once(open_filter: Callable[[], AbstractFilter], *, apart: bool) -> tuple[str, str]:
+    """Open and close once; return the names of the model and of the device that it runs on.
+
+    Args:
+        open_filter: opens model, rules and store.
+        apart: in a process of its own. Drivers of hardware do not survive a fork, so this one,
+            which the workers are forked from, must not have started any.
+
+    Raises:
+        WinnowError: what `open_filter` raises.
+        InputError: so, where it was done apart, or the process died of it.
+    """
+    if not apart:
+        trial = open_filter()
+        found = (trial.model, trial.device)
+        trial.close()
+        return found
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _tell(open_filter, writing)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        told = pipe.read()
+    _, status = os.waitpid(child, 0)
+    answer = json.loads(told or b"{}")
+    if "error" in answer:
+        raise InputError(answer["error"])
+    if not answer:
+        ended = os.waitstatus_to_exitcode(status)
+        raise InputError(
+            f"the model could not be opened: its process ended with status {ended}; another "
+            "--device may do."
+        )
+    return answer["model"], answer["device"]
+
+
+def _tell(open_filter: Callable[[], AbstractFilter], pipe: int) -> NoReturn:
+    """Open once in this process, a fresh fork, tell what was found, and end it."""
+    status = 1
+    try:
+        try:
+            model, device = open_once(open_filter, apart=False)
+            answer = {"model": model, "device": device}
+        except WinnowError as error:
+            answer = {"error": str(error)}
+        os.write(pipe, json.dumps(answer).encode())
+        status = 0
+    except BaseException:
+        logger.critical("event=trial_crashed", exc_info=True)
+    finally:
+        logging.shutdown()
+        # Not sys.exit: what the parent has on its stack is not ours to unwind.
+        os._exit(status)
 
 
 def _give_back_memory() -> None:

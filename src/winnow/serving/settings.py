@@ -56,6 +56,7 @@ class Settings:
         allow_remote: whether a host off loopback is meant.
         allowed_hosts: further names that the Host header of a request may carry.
         watch: model folder whose change on disk swaps the model; None to swap on SIGHUP only.
+        device: that the model runs on, by its name, or "auto".
         grace_seconds: time for requests in flight when the server stops.
         stalled_seconds: a worker that has not moved for so long is killed and replaced.
         ready_file: where to write the bound ports as JSON once the server answers.
@@ -69,6 +70,7 @@ class Settings:
     allow_remote: bool = False
     allowed_hosts: tuple[str, ...] = ()
     watch: Path | None = None
+    device: str = "cpu"
     grace_seconds: float = 10.0
     stalled_seconds: float = 60.0
     ready_file: Path | None = None
