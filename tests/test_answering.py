@@ -66,6 +66,7 @@ class Counted:
         self.now = 1_000.0
         self.asked = 0
         self.pieces, self.limit = len(PIECES), LIMIT
+        self.cascade = ""  # its graph gives no answer of both stages
 
     def read(self, tokens: Tokens) -> tuple[float, Any]:
         """Answer, later."""

@@ -13,10 +13,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from winnow.artifact import Artifact
 from winnow.errors import ArtifactError, InputError, ReaderError
 from winnow.evidence import Evidence
-from winnow.features import Named, Reading, Tokenizer, plain
+from winnow.features import AnyTokenizer, ForeignTokenizer, Given, Named, Reading, Tokenizer
+from winnow.features.occlusion import occluded
 from winnow.message import Message
 from winnow.reading import fingerprint, text_form
 from winnow.runtime import Cascade, Reader, Reflex, Scores, Step, cascade_of, reflex_of
@@ -28,6 +32,7 @@ logger = logging.getLogger("winnow.answering")
 
 READER_FILE = "reader.onnx"
 TOKENIZER_FILE = "tokenizer.json"
+GIVEN_FILE = "reader.json"  # of an imported reader: how it is given a message
 # A message is not handed over when the reader, as slow as it has been lately, would need more than
 # this part of the time that is left.
 _OF_TIME_LEFT = 0.5
@@ -49,7 +54,7 @@ class Answer:
         scores: of the reflex's experts.
         tokens: what the reader was given, if it answered.
         reader: its log-odds, if it answered.
-        shares: what each token added to them.
+        shares: what each token added to them, () where the reader does not tell.
         opening: how the message begins, if it is longer and the reader answered.
     """
 
@@ -78,7 +83,7 @@ class Model:
         self,
         reflex: Reflex,
         reader: Reader | None = None,
-        tokenizer: Tokenizer | None = None,
+        tokenizer: AnyTokenizer | None = None,
         cascade: Cascade | None = None,
         broken: str = "",
     ) -> None:
@@ -87,6 +92,7 @@ class Model:
         self.tokenizer = tokenizer
         self.cascade = cascade
         self.broken = broken
+        self._cascade_text = "" if cascade is None else cascade.spelt()
         self._seconds = 0.0
 
     @classmethod
@@ -116,6 +122,13 @@ class Model:
     def device(self) -> str:
         """Name of the device that the last stage runs on."""
         return CPU if self.reader is None else self.reader.device
+
+    @property
+    def notice(self) -> str:
+        """What is to be said whenever the model is used, "" when nothing is."""
+        if self.cascade is None or self.cascade.is_calibrated:
+            return ""
+        return "the reader answers alone, not calibrated: run `winnow calibrate` on labelled mail"
 
     def answer(
         self,
@@ -149,24 +162,35 @@ class Model:
         if by is not None and self._seconds > _OF_TIME_LEFT * (by - start):
             self._seconds *= _FORGIVEN
             return Answer(first, "reflex", Why.LATE, scores)
-        tokens = self.tokenizer.read(message, reading)
         try:
-            second, shares = self.reader.read(tokens)
+            tokens = self.tokenizer.read(message, reading)
+            value, second, shares = self._both(tokens, first, begins)
         except ReaderError as error:
             logger.warning("the reflex's answer stands: %s", error)
             return Answer(first, "reflex", Why.FAILED, scores)
         took = time.perf_counter() - start
         self._seconds = _MEMORY * self._seconds + (1 - _MEMORY) * took
         return Answer(
-            cascade.log_odds(first, second, begins),
+            value,
             "reader",
-            Why.OPENING if cascade.is_sure(first) else Why.UNSURE,
+            _why_read(cascade, first),
             scores,
             tokens,
             second,
             tuple(shares.tolist()),
             opening,
         )
+
+    def _both(
+        self, tokens: Tokens, first: float, begins: float | None
+    ) -> tuple[float, float, NDArray[np.float32]]:
+        """Log-odds of both stages, those of the reader, and shares: one call of the graph."""
+        assert self.reader is not None
+        assert self.cascade is not None
+        if self.reader.cascade == self._cascade_text:
+            return self.reader.answer(tokens, first, begins)
+        second, shares = self.reader.read(tokens)  # it answers for another cascade, or for none
+        return self.cascade.log_odds(first, second, begins), second, shares
 
     def opening(
         self, reading: Reading, evidence: Evidence, scores: Scores
@@ -219,8 +243,17 @@ class Model:
         if answer.tokens is None or self.tokenizer is None:
             return []
         side = 1.0 if answer.log_odds >= 0 else -1.0
-        words = self.tokenizer.leading_words(answer.tokens, answer.shares, side, _CANDIDATES)
-        return reading.find(words, plain, 2 * self.tokenizer.limit)
+        shares = answer.shares or self._shares(answer, side)
+        words = self.tokenizer.leading_words(answer.tokens, shares, side, _CANDIDATES)
+        return reading.find(words, self.tokenizer.normal, 2 * self.tokenizer.limit)
+
+    def _shares(self, answer: Answer, side: float) -> tuple[float, ...]:
+        """Roughly what each token added, of a reader that does not tell it."""
+        assert self.reader is not None
+        assert answer.tokens is not None
+        assert answer.reader is not None
+        ask = self.reader.read
+        return occluded(answer.tokens, answer.reader, side, lambda tokens: ask(tokens)[0])
 
     def second(
         self, message: Message, reading: Reading, evidence: Evidence
@@ -263,24 +296,43 @@ class Model:
         return then
 
 
-def _second_stage(artifact: Artifact, device: str) -> tuple[Reader, Tokenizer]:
-    for name in (READER_FILE, TOKENIZER_FILE):
+def _why_read(cascade: Cascade, first: float) -> Why:
+    if not cascade.is_calibrated:
+        return Why.UNCALIBRATED
+    return Why.OPENING if cascade.is_sure(first) else Why.UNSURE
+
+
+def _second_stage(artifact: Artifact, device: str) -> tuple[Reader, AnyTokenizer]:
+    foreign = GIVEN_FILE in {*artifact.manifest.get("files", ()), *artifact.files}
+    for name in (READER_FILE, TOKENIZER_FILE, *([GIVEN_FILE] if foreign else [])):
         if name not in artifact.files:
             faults = [fault for fault in artifact.faults if name in fault]
             raise ArtifactError(
                 (faults or [f"{artifact.path}: {name} is missing; copy the model again."])[0]
             )
+    tokenizer = _foreign(artifact) if foreign else _own(artifact)
+    reader = Reader(artifact.files[READER_FILE], device)
+    theirs, ours = (tokenizer.size, tokenizer.limit), (reader.pieces, reader.limit)
+    # A table of pieces is often padded; ours is not.
+    fits = theirs[0] <= ours[0] and theirs[1] <= ours[1] if foreign else theirs == ours
+    if not fits:
+        raise ArtifactError(
+            f"{artifact.path}: {TOKENIZER_FILE} does not fit {READER_FILE}: it has {theirs[0]:,} "
+            f"pieces and {theirs[1]} tokens, the graph {reader.pieces:,} and {reader.limit}."
+        )
+    return reader, tokenizer
+
+
+def _foreign(artifact: Artifact) -> ForeignTokenizer:
+    given = Given.from_json(artifact.files[GIVEN_FILE])
+    return ForeignTokenizer(artifact.files[TOKENIZER_FILE], given)
+
+
+def _own(artifact: Artifact) -> Tokenizer:
     tokenizer = Tokenizer.from_json(artifact.files[TOKENIZER_FILE])
     if tokenizer.form != text_form():
         raise ArtifactError(
             f"{artifact.path}: the reader was trained on texts of another form; train it again "
             "with this Winnow."
         )
-    reader = Reader(artifact.files[READER_FILE], device)
-    theirs = (len(tokenizer.pieces.pieces), tokenizer.limit)
-    if theirs != (reader.pieces, reader.limit):
-        raise ArtifactError(
-            f"{artifact.path}: {TOKENIZER_FILE} does not fit {READER_FILE}: it has {theirs[0]:,} "
-            f"pieces and {theirs[1]} tokens, the graph {reader.pieces:,} and {reader.limit}."
-        )
-    return reader, tokenizer
+    return tokenizer

@@ -17,7 +17,6 @@ from winnow.compiler.answer import (  # noqa: E402
     ANSWER,
     CASCADE,
     PROBABILITY,
-    spelt,
     with_answer,
     without_answer,
 )
@@ -72,7 +71,7 @@ def test_another_answer_takes_the_place_of_the_first() -> None:
     once = with_answer(_reader(), PLAIN)
     twice = with_answer(once, WITH_OPENING)
     assert fault_of(twice) == ""
-    assert twice.metadata_props[CASCADE] == spelt(WITH_OPENING) != spelt(PLAIN)
+    assert twice.metadata_props[CASCADE] == WITH_OPENING.spelt() != PLAIN.spelt()
     assert serialised(twice) == serialised(with_answer(_reader(), WITH_OPENING))
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
 
 from tests.runtime.graphs import table_graph
-from winnow.errors import ArtifactError, ReaderError
-from winnow.runtime import Reader
+from tests.runtime.hardware import PROCESSOR, Stand, stand
+from winnow.errors import ArtifactError, DeviceError, ReaderError
+from winnow.runtime import Cascade, Opening, Reader
+from winnow.runtime.devices import load
 from winnow.tokens import Tokens
 
 TABLE = (0.5, -1.0, 2.0, float("nan"), float("inf"))
@@ -119,3 +122,36 @@ def test_without_the_runtime_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ArtifactError, match="needs onnxruntime"):
         Reader(GRAPH)
+
+
+def test_it_runs_on_the_device_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not before the device has answered as the processor does."""
+    whole = table_graph(TABLE[:3], limit=48)
+    table = (PROCESSOR, stand("good", Stand()), stand("odd", Stand(times=9.0)))
+    monkeypatch.setattr("winnow.runtime.reader.load", partial(load, table=table))
+    assert [Reader(whole, name).device for name in ("cpu", "good")] == ["cpu", "good"]
+    with pytest.raises(DeviceError, match=r"odd does not take reader\.onnx: its answers are up to"):
+        Reader(whole, "odd")
+    with pytest.raises(DeviceError, match="no device 'other'"):
+        Reader(whole, "other")
+
+
+def test_a_graph_may_give_the_answer_of_both_stages() -> None:
+    """One call: the cascade's sum, the reader's own answer, and what each token added."""
+    graph = pytest.importorskip("winnow.compiler.graph", reason="the extra [compile] is missing")
+    answer = pytest.importorskip("winnow.compiler.answer")
+    cascade = Cascade(0.5, 2.0, -1.0, -1.0, 2.0, Opening(60, 0.1, 0.5, 0.6, 1.2))
+    made = answer.with_answer(graph.parsed(table_graph(TABLE[:3], limit=48), "test"), cascade)
+    reader = Reader(graph.serialised(made))
+    assert reader.cascade == cascade.spelt()
+    for reflex, opening in ((3.0, None), (-6.0, 4.0)):
+        value, second, shares = reader.answer(_tokens(0, 1), reflex, opening)
+        assert second == -0.25
+        assert shares.tolist() == [0.5, -1.0]
+        assert value == pytest.approx(cascade.log_odds(reflex, second, opening), abs=1e-6)
+    assert reader.read(_tokens(0, 1))[0] == -0.25  # as a reader that is asked alone
+
+
+def test_a_graph_without_it_names_no_cascade(reader: Reader) -> None:
+    """So that whoever asks adds up the stages by itself."""
+    assert reader.cascade == ""

@@ -8,7 +8,6 @@ takes a message's numbers and gives its answer: what runs it is asked once and c
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -47,7 +46,7 @@ def with_answer(model: ir.Model, cascade: Cascade) -> ir.Model:
         graph.register_initializer(constant)
     graph.extend(tape.nodes)
     graph.outputs.extend([answer, probability])
-    copy.metadata_props[CASCADE] = spelt(cascade)
+    copy.metadata_props[CASCADE] = cascade.spelt()
     return copy
 
 
@@ -64,11 +63,6 @@ def without_answer(model: ir.Model) -> ir.Model:
     RemoveUnusedNodesPass()(copy)
     graph.inputs[:] = [v for v in graph.inputs if v.name not in (REFLEX, OPENING)]
     return copy
-
-
-def spelt(cascade: Cascade) -> str:
-    """A cascade as the graph's metadata names it: the same text for the same numbers."""
-    return json.dumps(cascade.to_json(), sort_keys=True)
 
 
 def _sum(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -65,8 +66,11 @@ class Cascade:
     answered for, too; where it stands out the reader is asked, and the message counts as what is
     worse, the whole or its opening.
 
+    A reader that was imported answers alone until it is calibrated: nobody knows yet what its
+    log-odds are worth beside the reflex's.
+
     Attributes:
-        reflex: gain of the reflex's log-odds, above 0.
+        reflex: gain of the reflex's log-odds, above 0; 0 is not calibrated.
         reader: gain of the reader's, 0 or above.
         intercept: log-odds when both are at 0.
         low: at or below it the reflex answers alone, unless the opening stands out: ham.
@@ -80,6 +84,11 @@ class Cascade:
     low: float
     high: float
     opening: Opening | None = None
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether it was fitted on mail; else the reader's log-odds are the answer as they are."""
+        return self.reflex > 0
 
     def is_sure(self, reflex: float, opening: float | None = None) -> bool:
         """Whether the reflex's log-odds stand without asking the reader.
@@ -116,6 +125,10 @@ class Cascade:
         worse = np.where(stands_out(reflex, opening), np.maximum(both, alone), both)
         return worse if isinstance(both, np.ndarray) else float(worse)
 
+    def spelt(self) -> str:
+        """As a graph that gives the answer of a cascade names it; the same for the same numbers."""
+        return json.dumps(self.to_json(), sort_keys=True)
+
     def to_json(self) -> dict[str, Any]:
         """As calibration.json keeps it."""
         return asdict(self)
@@ -131,9 +144,16 @@ class Cascade:
             raise ValueError("no cascade") from error
         begins = found.opening
         counted = (found.reader, *(() if begins is None else (begins.opening, begins.reader)))
-        if found.reflex <= 0 or min(counted) < 0:
+        if found.reflex < 0 or min(counted) < 0:
+            raise ValueError("a cascade out of range")
+        if not found.is_calibrated and found != NOT_CALIBRATED:
             raise ValueError("a cascade out of range")
         return found
+
+
+EVERYTHING = 1e6  # a band that wide hands over every message
+# Of a reader that was imported: it is asked for every message, and what it says stands.
+NOT_CALIBRATED = Cascade(0.0, 1.0, 0.0, -EVERYTHING, EVERYTHING)
 
 
 def _opening(value: Any) -> Opening:
