@@ -78,6 +78,8 @@ class Filter:
         self._fingerprint = fingerprint()
         self._model = Model.of(artifact, device)
         self._reflex = self._model.reflex
+        if self._model.notice:
+            logger.warning("%s: %s", self.model, self._model.notice)
         self._trained_through = _trained_through(artifact, store)
         self._seen = 0
 

@@ -24,7 +24,7 @@ from winnow.artifact import Artifact, read_artifact
 from winnow.corpus import Corpus, Example, deduplicate
 from winnow.corpus.evasion import EVASIONS, evade
 from winnow.errors import ArtifactError, InputError
-from winnow.features import Tokenizer
+from winnow.features import AnyTokenizer
 from winnow.mail import parse
 from winnow.reading import read_evidence
 from winnow.runtime import Cascade, Reader, sigmoid
@@ -138,7 +138,9 @@ def calibrate(
             else f"{path}: {model.broken}"
         )
     held = _measured(model, model.reader, model.tokenizer, corpora, progress)
-    handover = hand_over(held, budget, before=model.cascade)
+    # An imported reader has been weighed by nobody: without much mail, the reflex is believed.
+    before = model.cascade if model.cascade.is_calibrated else None
+    handover = hand_over(held, budget, before=before)
     calibration = artifact.calibration | {"cascade": handover.cascade.to_json()}
     step = {"step": "calibrate", "budget": budget.text, "messages": len(held.spam)}
     written = recipe.rewrite(
@@ -150,7 +152,7 @@ def calibrate(
 def _measured(
     model: Model,
     reader: Reader,
-    tokenizer: Tokenizer,
+    tokenizer: AnyTokenizer,
     corpora: Sequence[Corpus],
     progress: recipe.Progress,
 ) -> HeldOut:

@@ -32,6 +32,7 @@ class Why(StrEnum):
     SURE = "the reflex is sure"
     UNSURE = "the reflex is unsure"
     OPENING = "the message begins worse than it goes on"
+    UNCALIBRATED = "the reader is not calibrated: run winnow calibrate"
     BROKEN = "the reader is broken"
     FAILED = "the reader failed"
     LATE = "there is no time for the reader"

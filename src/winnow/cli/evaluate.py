@@ -240,6 +240,9 @@ def _model(args: argparse.Namespace) -> tuple[Artifact, Model]:
     model = Model.of(artifact, args.device or CPU)
     if model.broken:
         raise ArtifactError(model.broken)
+    if model.notice:
+        told = f"winnow: {printable(artifact.label)}: {model.notice}"
+        console(errors=True).print(told, soft_wrap=True)
     return artifact, model
 
 

@@ -103,14 +103,31 @@ def _reader(artifact: Artifact) -> dict[str, str]:
     if "reader" not in artifact.manifest["stages"]:
         return {}
     made, cascade = artifact.manifest["training"]["reader"], artifact.calibration["cascade"]
+    facts = {"reader": _imported(made) if "imported" in made else _trained(made)}
+    if not cascade["reflex"]:
+        told = "NOT calibrated: the reader answers alone; run `winnow calibrate` on labelled mail"
+        return facts | {"cascade": told}
+    facts["cascade"] = (
+        f"{cascade['intercept']:+.2f} {cascade['reflex']:+.2f} reflex {cascade['reader']:+.2f} "
+        f"reader, where the reflex has more than {cascade['low']:.2f} and less than "
+        f"{cascade['high']:.2f}"
+    )
+    return facts | _opening(cascade.get("opening"))
+
+
+def _trained(made: dict[str, Any]) -> str:
     layers, draws = len(made["backbone_layers"]), made["schedule"]["draws"]
-    return {
-        "reader": f"{layers} layers, {made['pieces']:,} pieces, {made['limit']} tokens at most; "
-        f"{draws:,} draws, {seconds(made['cpu_seconds'])} of the processor",
-        "cascade": f"{cascade['intercept']:+.2f} {cascade['reflex']:+.2f} reflex "
-        f"{cascade['reader']:+.2f} reader, where the reflex has more than {cascade['low']:.2f} and "
-        f"less than {cascade['high']:.2f}",
-    } | _opening(cascade.get("opening"))
+    return (
+        f"{layers} layers, {made['pieces']:,} pieces, {made['limit']} tokens at most; "
+        f"{draws:,} draws, {seconds(made['cpu_seconds'])} of the processor"
+    )
+
+
+def _imported(made: dict[str, Any]) -> str:
+    return (
+        f"imported from {made['imported']}, {made['spam']} of {made['classes']} classes is spam, "
+        f"{made['pieces']:,} pieces, {made['limit']} tokens at most of {', '.join(made['fields'])}"
+    )
 
 
 def _opening(opening: dict[str, Any] | None) -> dict[str, str]:

@@ -24,7 +24,7 @@ REQUIRED = (*SPECIAL, *BYTES)
 WORD_CHARS = 24
 WORD_PIECES = 6
 
-_WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
+WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
 _REPEATED_SIGN = re.compile(r"([^\w\s]|_)\1\1+")
 _LONG_NUMBER = re.compile("0{5,}")
 # "v1agra": a digit between letters stands for the letter it looks like.
@@ -60,7 +60,7 @@ def plain(text: str) -> str:
         text = "".join(c for c in unicodedata.normalize("NFD", text) if not _is_accent(c))
     text = _SPACED.sub(lambda found: _NOT_LETTER.sub("", found[0]), text)
     if _FOLDABLE.search(text):
-        text = _WORD.sub(_folded, text)
+        text = WORD.sub(_folded, text)
     text = _LEET.sub(lambda found: _LETTER[found[0]], text)
     text = _REPEATED_SIGN.sub(r"\1\1", text)
     return _LONG_NUMBER.sub("0000", text.translate(_DIGITS))
@@ -97,7 +97,7 @@ class Pieces:
     def of(self, text: str, limit: int) -> list[int]:
         """Ids of the first pieces of a text in normal form, at most `limit`."""
         found: list[int] = []
-        for word in _WORD.finditer(text):
+        for word in WORD.finditer(text):
             found += self._word(word[0][:WORD_CHARS])
             if len(found) >= limit:
                 break
@@ -122,7 +122,7 @@ class Pieces:
 
 def words_in(text: str) -> Iterator[str]:
     """The words that pieces are made of, of a text in normal form."""
-    for word in _WORD.finditer(text):
+    for word in WORD.finditer(text):
         yield word[0][:WORD_CHARS]
 
 

@@ -25,8 +25,8 @@ from winnow.message import Message
 from winnow.tokens import FIELDS, HIDDEN, LINKS, NAME, SUBJECT, TEXT, Tokens
 
 # Share of the tokens that a field may take; what is left is the visible text's.
-_SHARES = {SUBJECT: 3 / 16, NAME: 1 / 16, LINKS: 1 / 8, HIDDEN: 1 / 8}
-_CHARS_PER_TOKEN = 12
+SHARES = {SUBJECT: 3 / 16, NAME: 1 / 16, LINKS: 1 / 8, HIDDEN: 1 / 8}
+CHARS_PER_TOKEN = 12
 _SPACE = re.compile(r"\s+")
 # Bounds of the most tokens of a message; BERT's own models end at 512.
 SHORTEST, LONGEST = 16, 512
@@ -45,6 +45,11 @@ class Tokenizer:
         self.pieces = Pieces(pieces)
         self.limit = limit
         self.form = form
+
+    @property
+    def size(self) -> int:
+        """How many pieces the graph must know."""
+        return len(self.pieces.pieces)
 
     def to_json(self) -> bytes:
         """As the artifact's tokenizer.json."""
@@ -69,6 +74,11 @@ class Tokenizer:
             raise InputError(f"tokenizer.json asks for {limit} tokens a message, out of range.")
         return cls(pieces, limit, form)
 
+    @staticmethod
+    def normal(word: str) -> str:
+        """A word of a message in the form in which `leading_words` names it."""
+        return plain(word)
+
     def read(self, message: Message, reading: Reading) -> Tokens:
         """Tokens of a parsed message and its content view."""
         return self.assemble(texts_of(message, reading.hosts, self.limit))
@@ -83,7 +93,7 @@ class Tokenizer:
             return whole
         wanted = self.pieces.of(plain(thing.text), self.limit)
         gone = self._places_of(wanted, whole.ids.tolist())
-        return Tokens(whole.ids[~gone], whole.fields[~gone])
+        return whole.only(~gone)
 
     def leading_words(
         self, tokens: Tokens, shares: Sequence[float], side: float, limit: int
@@ -117,7 +127,7 @@ class Tokenizer:
         ids, fields = [self.pieces.cls], [SUBJECT]
         found = {
             field: self.pieces.of(texts[field], int(share * self.limit))
-            for field, share in _SHARES.items()
+            for field, share in SHARES.items()
         }
         kept = sum(len(pieces) + 1 for pieces in found.values() if pieces)
         found[TEXT] = self.pieces.of(texts[TEXT], max(0, self.limit - kept - 2))
@@ -145,13 +155,18 @@ class Tokenizer:
 
 def texts_of(message: Message, hosts: Sequence[str], limit: int) -> tuple[str, ...]:
     """The fields' texts in normal form, in the order of FIELDS, cut to what `limit` can hold."""
-    chars = limit * _CHARS_PER_TOKEN
+    return tuple(plain(text) for text in cut_texts(message, hosts, limit))
+
+
+def cut_texts(message: Message, hosts: Sequence[str], limit: int) -> tuple[str, ...]:
+    """The fields' texts as they are written, in the order of FIELDS, cut likewise."""
+    chars = limit * CHARS_PER_TOKEN
     return (
-        plain(without_list_tag(message.subject[:chars])),
-        plain(message.sender.name[:chars]),
-        plain(" ".join(hosts)[:chars]),
-        plain(_close(without_list_footer(message.text[: 8 * chars]))[:chars]),
-        plain(_close(message.hidden[: 8 * chars])[:chars]),
+        without_list_tag(message.subject[:chars]),
+        message.sender.name[:chars],
+        " ".join(hosts)[:chars],
+        _close(without_list_footer(message.text[: 8 * chars]))[:chars],
+        _close(message.hidden[: 8 * chars])[:chars],
     )
 
 

@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.runtime import Cascade, Opening, stands_out
+from winnow.runtime import EVERYTHING, Cascade, Opening, stands_out
 from winnow.training.combiner import JUNK_LOG_ODDS, humility, logistic
 
 F64 = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-EVERYTHING = 1e6  # a band that wide hands over every message
 # Pull of the intercept towards 0: both stages are calibrated, and where held-out mail is nearly
 # separable, as in one small corpus, nothing else would hold it.
 STEADY = 1.0
