@@ -17,7 +17,7 @@ from winnow.runtime.placement import Placement
 from winnow.verdict import Label
 
 MAIL = [(message(n % 2 == 0, n), Label.SPAM if n % 2 == 0 else Label.HAM) for n in range(80)]
-TABLE = (PROCESSOR, stand("openvino", Stand()), stand("cuda", Stand(gone="no driver")))
+TABLE = (PROCESSOR, stand("cuda", Stand()), stand("qnn", Stand(gone="no driver")))
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_an_artifacts_reader_is_tried(model: Path) -> None:
     """On messages as long as it takes; auto's device is the first of its order that is here."""
     found = survey_model(model, table=TABLE)
     assert found.model.startswith("both@")
-    assert (found.tokens, found.auto) == ((32,), "openvino")
+    assert (found.tokens, found.auto) == ((32,), "cuda")
     processor, other, away = found.rows
     assert processor.placement == Placement(4, 0, 0)
     assert other.differences["log_odds"] == 0.0
@@ -43,7 +43,7 @@ def test_an_artifacts_reader_is_tried(model: Path) -> None:
 @pytest.mark.parametrize("odd", [Stand(times=-9.0), Stand(refuses="no"), Stand(gone="no")])
 def test_auto_is_told_as_it_will_choose(model: Path, odd: Stand) -> None:
     """What answers otherwise, takes no such graph or is absent is passed over."""
-    found = survey_model(model, table=(PROCESSOR, stand("openvino", odd)))
+    found = survey_model(model, table=(PROCESSOR, stand("cuda", odd)))
     assert found.auto == "cpu"
 
 
@@ -67,7 +67,7 @@ def test_a_bare_file_is_tried(tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
     path.write_bytes(table_graph((0.5, -1.0, 2.0), limit=200))
     found = survey_model(path, table=TABLE)
-    assert (found.model, found.tokens, found.auto) == ("a.onnx", (32, 128), "openvino")
+    assert (found.model, found.tokens, found.auto) == ("a.onnx", (32, 128), "cuda")
     assert found.rows[0].placement == Placement(4, 0, 0)
     assert found.rows[1].fault == ""
     path.write_bytes(table_graph((0.5, -1.0, 2.0), limit=5))

@@ -78,6 +78,9 @@ class FakeFilter:
         self.device = "cpu"
         if self.model.startswith("only-in-parent"):
             _refuse_second(folder)
+        if folder is not None:
+            with (folder / "opened-by").open("a") as file:
+                file.write(f"{os.getpid()}\n")
         self.rules = Rules.default()
         self.store = FakeStore() if store else None
         self.closed = 0

@@ -124,9 +124,12 @@ def test_what_fails_apart_is_told(caplog: pytest.LogCaptureFixture):
         open_once(partial(_fail, ValueError("a bug")), apart=True)
 
 
-def test_another_device_is_tried_apart(tmp_path: Path):
-    """Protects the start on hardware: workers answer, and the trial's process is gone."""
-    with running(tmp_path, device="auto", workers=2) as server:
-        assert server.ready["model"] == "first@11111111"
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_what_needs_a_driver_is_not_opened_before_the_fork(tmp_path: Path, device: str):
+    """Protects the start on hardware; on the processor workers share what the trial has loaded."""
+    with running(tmp_path, device=device, workers=2) as server:
         assert server.check().status_code == 200
+        first, *workers = map(int, (tmp_path / "opened-by").read_text().split())
+        assert (first == server.process.pid) is (device == "cpu")
+        assert sorted(workers) == sorted(server.pids())
         assert server.stop() == 0

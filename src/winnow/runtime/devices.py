@@ -124,8 +124,9 @@ DEVICES = (
     ),
 )
 # The order of `auto`. The others are for who asks for them: coreml, migraphx and qnn may compute in
-# 16 bits, qnn and tensorrt prepare for minutes for messages of a new length.
-AUTO = ("cuda", "directml", "openvino", CPU)
+# 16 bits, qnn and tensorrt prepare for minutes for messages of a new length, openvino is the same
+# processor and was slower with 8-bit integers.
+AUTO = ("cuda", "directml", CPU)
 
 
 # A device in 32-bit floats rounds otherwise than the processor; in a graph of 8-bit integers that

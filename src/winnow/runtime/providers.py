@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from winnow.errors import ArtifactError
+from winnow.runtime.session import SLOWER_ON_CPU
 
 CPU_PROVIDER = "CPUExecutionProvider"
 
@@ -35,8 +36,8 @@ _ONE_THREAD: Options = (
     ("session.intra_op.allow_spinning", "0"),  # sessions that spin slow each other down
     ("session.inter_op.allow_spinning", "0"),
 )
-# Without the hint OpenVINO computes in 16 bits even where no hardware does that: answers of the
-# shipped reader were off by up to 0.3. With its own fused kernels ("snippets"), messages of 16
+# Without the hint OpenVINO computes in 16 bits where the processor can: answers of the shipped
+# reader were off by up to 0.3. With its own fused kernels ("snippets"), messages of 16
 # tokens or more got wrong answers, off by up to 4, once a shorter one had been read (2026.4.1;
 # without them it is no slower). Threads of several processes shall not be pinned to one core.
 _OPENVINO: Options = (
@@ -139,10 +140,15 @@ class BuiltIn:
             with contextlib.redirect_stdout(io.StringIO()):
                 ort.preload_dlls()
         providers: list[Any] = [(self.provider, dict(self.options)), *self.then]
-        if self.provider != CPU_PROVIDER:
+        more: dict[str, Any] = {}
+        if self.provider == CPU_PROVIDER:
+            more["disabled_optimizers"] = list(SLOWER_ON_CPU)
+        else:
             providers.append(CPU_PROVIDER)
         with _quiet():
-            session = ort.InferenceSession(graph, options, providers=providers, enable_fallback=0)
+            session = ort.InferenceSession(
+                graph, options, providers=providers, enable_fallback=0, **more
+            )
         return _loaded(session, self.provider)
 
 

@@ -92,34 +92,48 @@ def survey(
         table: the devices, the processor among them.
         rounds: runs of which each figure is a median.
     """
-    rows, loaded = listed(table), dict[str, Loaded]()
-    for place_, row in enumerate(rows):
-        if not row.here:
-            continue
-        try:
-            loaded[row.device] = load(graph, row.device, what, table=table)
-            for feed in feeds.values():
-                for _ in range(_WARM_UP):
-                    loaded[row.device].run(None, feed)
-        except (DeviceError, ArtifactError) as error:
-            rows[place_] = replace(row, fault=str(error))
-        except Exception as error:  # of a runtime that took the graph and cannot run it
-            loaded.pop(row.device)
-            rows[place_] = replace(row, fault=f"{row.device} failed: {reason_of(error)}.")
+    tried = (*feeds.values(), *probes)
+    loaded, faults, placements = _opened(graph, what, tried, table)
     times = {tokens: _times(loaded, feed, rounds) for tokens, feed in feeds.items()}
-    placements = _placements(graph, what, list(loaded), feeds[max(feeds)], table)
-    for place_, row in enumerate(rows):
-        if row.device not in loaded:
-            continue
-        far = _differences(loaded, row.device, probes or tuple(feeds.values()))
-        rows[place_] = replace(
-            row,
-            fault=_fault(row.device, what, far),
-            placement=placements[row.device],
-            times={tokens: found[row.device] for tokens, found in times.items()},
-            differences=far,
+    rows = []
+    for row in listed(table):
+        far = _differences(loaded, row.device, probes or tried)
+        rows.append(
+            replace(
+                row,
+                fault=faults.get(row.device, "") or _fault(row.device, what, far),
+                placement=placements.get(row.device),
+                times={n: all_[row.device] for n, all_ in times.items() if row.device in all_},
+                differences=far,
+            )
         )
     return rows
+
+
+def _opened(
+    graph: bytes, what: str, tried: Sequence[Feeds], table: Sequence[Device]
+) -> tuple[dict[str, Loaded], dict[str, str], dict[str, Placement]]:
+    """The devices that take the graph and run it, why others do not, and where nodes go."""
+    loaded: dict[str, Loaded] = {}
+    faults: dict[str, str] = {}
+    placements: dict[str, Placement] = {}
+    nodes = 0
+    names = [row.device for row in listed(table) if row.here]
+    for name in sorted(names, key=lambda each: each != CPU):  # it says how many nodes there are
+        try:
+            one = load(graph, name, what, table=table)
+            for _ in range(_WARM_UP):
+                for feed in tried:
+                    one.run(None, feed)
+            loading = partial(_profiled, graph, what, name, table)
+            placements[name] = place(loading, tried[0], nodes)
+        except (DeviceError, ArtifactError) as error:
+            faults[name] = str(error)
+        except Exception as error:  # of a runtime that took the graph and cannot run it
+            faults[name] = f"{name} failed: {reason_of(error)}."
+        else:
+            loaded[name], nodes = one, nodes or placements[name].nodes
+    return loaded, faults, placements
 
 
 def _fault(device: str, what: str, differences: Mapping[str, float]) -> str:
@@ -145,18 +159,6 @@ def _times(loaded: Mapping[str, Loaded], feed: Feeds, rounds: int) -> dict[str, 
     }
 
 
-def _placements(
-    graph: bytes, what: str, names: Sequence[str], feed: Feeds, table: Sequence[Device]
-) -> dict[str, Placement]:
-    nodes = 0
-    found = {}
-    for name in sorted(names, key=lambda each: each != CPU):  # it says how many nodes there are
-        loading = partial(_profiled, graph, what, name, table)
-        found[name] = place(loading, feed, nodes)
-        nodes = nodes or found[name].nodes
-    return found
-
-
 def _profiled(graph: bytes, what: str, name: str, table: Sequence[Device], profile: str) -> Loaded:
     return load(graph, name, what, profile=profile, table=table)
 
@@ -165,7 +167,7 @@ def _differences(
     loaded: Mapping[str, Loaded], name: str, probes: Sequence[Feeds]
 ) -> dict[str, float]:
     """Largest difference from the processor, by output; nothing where there is no processor."""
-    if CPU not in loaded or name == CPU:
+    if name == CPU or not {name, CPU} <= loaded.keys():
         return {}
     found: dict[str, float] = {}
     for feed in probes:
