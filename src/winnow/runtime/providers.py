@@ -37,9 +37,9 @@ _ONE_THREAD: Options = (
     ("session.inter_op.allow_spinning", "0"),
 )
 # Without the hint OpenVINO computes in 16 bits where the processor can: answers of the shipped
-# reader were off by up to 0.3. With its own fused kernels ("snippets"), messages of 16
-# tokens or more got wrong answers, off by up to 4, once a shorter one had been read (2026.4.1;
-# without them it is no slower). Threads of several processes shall not be pinned to one core.
+# reader were off by up to 0.3. With its own fused kernels ("snippets"), longer messages
+# got wrong answers, off by up to 4, once a shorter one had been read (2026.4.1, AVX-512; without
+# them it is no slower). Threads of several processes shall not be pinned to one core.
 _OPENVINO: Options = (
     ("INFERENCE_PRECISION_HINT", "f32"),
     ("INFERENCE_NUM_THREADS", "1"),
