@@ -15,6 +15,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import NoReturn
 
 from winnow import __version__
@@ -23,7 +24,9 @@ from winnow.errors import WinnowError
 
 VERBS = (
     "train", "calibrate", "evaluate", "check", "learn", "serve", "inspect", "rule", "verdict",
-    "devices",
+    "fuse", "graph",
+    "import", "devices",
+    "ladder", "compress",
 )  # fmt: skip
 UNUSABLE = 2
 INTERRUPTED = 128 + 2  # as shells report SIGINT
@@ -48,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"winnow {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name in VERBS:
-        module = import_module(f"winnow.cli.{name}")
+        module = import_module(f"winnow.cli.{name}{'_' * iskeyword(name)}")
         verb = verbs.add_parser(module.NAME, help=module.HELP, description=module.HELP)
         module.add_arguments(verb)
         verb.set_defaults(run=module.run)
