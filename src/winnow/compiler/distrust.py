@@ -8,7 +8,9 @@ And functions that call functions may stand for more nodes than any memory holds
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import onnx_ir as ir
@@ -82,24 +84,23 @@ def _unfolding_fault(proto: Any) -> str:
     """Whether functions unfold to a graph that can be held."""
     if len(proto.functions) > MOST_FUNCTIONS:
         return f"more than {MOST_FUNCTIONS:,} local functions"
-    bodies = {(one.domain, one.name): one.node for one in proto.functions}
-    known: dict[tuple[str, str], int] = {}
-
-    def size(nodes: Any) -> int | None:
-        """Nodes after unfolding; None while that of a function in them is not known."""
-        total = 0
-        for node in nodes:
-            name = (node.domain, node.op_type)
-            if name in bodies and name not in known:
-                return None
-            total += known.get(name, 1)
-        return min(total, MOST_NODES + 1)
-
-    while len(known) < len(bodies):
-        found = {name: size(body) for name, body in bodies.items() if name not in known}
-        fresh = {name: count for name, count in found.items() if count is not None}
-        if not fresh:
-            return "local functions that call themselves"
-        known |= fresh
-    total = size(proto.graph.node) or 0
+    calls = {(one.domain, one.name): _counted(one.node) for one in proto.functions}
+    inner = {name: [one for one in found if one in calls] for name, found in calls.items()}
+    sizes: dict[tuple[str, str], int] = {}
+    try:
+        for name in TopologicalSorter(inner).static_order():
+            sizes[name] = _unfolded(calls[name], sizes)
+    except CycleError:
+        return "local functions that call themselves"
+    total = _unfolded(_counted(proto.graph.node), sizes)
     return f"more than {MOST_NODES:,} nodes" if total > MOST_NODES else ""
+
+
+def _counted(nodes: Any) -> Counter[tuple[str, str]]:
+    return Counter((node.domain, node.op_type) for node in nodes)
+
+
+def _unfolded(calls: Counter[tuple[str, str]], sizes: dict[tuple[str, str], int]) -> int:
+    """Nodes that calls stand for, as far as it matters."""
+    total = sum(count * sizes.get(name, 1) for name, count in calls.items())
+    return min(total, MOST_NODES + 1)
