@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -114,3 +115,16 @@ def test_weights_that_do_not_belong_to_the_shape_are_refused() -> None:
                 export(spoilt, SHAPE)
     with pytest.raises(ValueError, match=r"layer2\.query\.kernel"):
         export(WEIGHTS, small_shape(layers=3))
+
+
+def test_layers_may_have_their_own_widths() -> None:
+    """A network that was cut is written with the heads and neurons that each layer has left."""
+    shape = replace(SHAPE, left=((1, 7), (2, 24)))
+    weights = random_weights(shape)
+    tokens = [random_tokens(shape, length) for length in (1, 5, SHAPE.positions)]
+    rows = TokenRows(tokens, np.zeros(len(tokens), dtype=np.float32), np.ones(len(tokens)))
+    reader = Reader(bytes(ir.to_proto(export(weights, shape)).SerializeToString()))
+    graph = [reader.read(each)[0] for each in tokens]
+    assert np.abs(answer(weights, rows, shape) - graph).max() < TOLERANCE
+    with pytest.raises(ValueError, match=r"do not belong together: layer0\.query\.kernel"):
+        export(weights, SHAPE)

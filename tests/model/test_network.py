@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -219,3 +220,35 @@ def test_what_is_dropped_is_chance() -> None:
     spread = float(said.std())
     assert spread > 0.01
     assert float(said.mean()) == pytest.approx(plain, abs=0.2 * spread + 4 * spread / 8)
+
+
+def test_a_cut_network_is_the_whole_one_without_what_was_cut() -> None:
+    """Layers may have heads and widths of their own; a head is as wide as it was."""
+    left = ((1, 5), (2, 24))
+    shape = small_shape()
+    weights = random_weights(shape)
+    silent = dict(weights)
+    for name, rows in (("layer0.output.kernel", slice(0, 8)), ("layer0.down.kernel", slice(5, 24))):
+        silent[name] = weights[name].copy()
+        silent[name][rows] = 0.0
+    cut = dict(weights)
+    for part in ("query", "key", "value"):
+        for kind in ("kernel", "bias"):
+            cut[f"layer0.{part}.{kind}"] = weights[f"layer0.{part}.{kind}"][..., 8:]
+    cut["layer0.output.kernel"] = weights["layer0.output.kernel"][8:]
+    for kind in ("kernel", "bias"):
+        cut[f"layer0.up.{kind}"] = weights[f"layer0.up.{kind}"][..., :5]
+    cut["layer0.down.kernel"] = weights["layer0.down.kernel"][:5]
+    smaller = dataclasses.replace(shape, left=left)
+    assert {name: value.shape for name, value in cut.items()} == shapes_of(smaller)
+    messages = [random_tokens(shape, length) for length in (1, 7, 24)]
+    said, wanted = _said(cut, messages), _said(silent, messages)
+    assert np.abs(said - wanted).max() < TOLERANCE
+    assert np.abs(said - _said(weights, messages)).max() > 100 * TOLERANCE
+
+
+def test_a_shape_that_nothing_was_cut_from_is_written_as_ever() -> None:
+    """Checkpoints are marked with that text, and those of older trainings shall go on."""
+    assert repr(small_shape()) == (
+        "Shape(pieces=40, fields=5, positions=24, layers=2, width=16, heads=2, inner=24)"
+    )

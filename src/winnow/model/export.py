@@ -79,7 +79,7 @@ def export(weights: Mapping[str, F32], shape: Shape) -> ir.Model:
     fields = ir.val("fields", ir.DataType.INT64, ["batch", "tokens"])
     x = _embedded(build, ids, fields)
     for n in range(shape.layers):
-        mixed = _attention(build, x, f"layer{n}", shape)
+        mixed = _attention(build, x, f"layer{n}", shape.layer(n)[0], shape.head_width)
         x = build.norm(build.op("Add", x, mixed, name=f"layer{n}.skip"), f"layer{n}.attention.norm")
         inner = build.op("Gelu", build.dense(x, f"layer{n}.up"), name=f"layer{n}.gelu")
         fed = build.op("Add", x, build.dense(inner, f"layer{n}.down"), name=f"layer{n}.feed.skip")
@@ -130,10 +130,9 @@ def _embedded(build: _Builder, ids: ir.Value, fields: ir.Value) -> ir.Value:
     return build.norm(x, "embed.norm")
 
 
-def _attention(build: _Builder, x: ir.Value, name: str, shape: Shape) -> ir.Value:
-    """Multi-head self-attention, (b, t, d) -> (b, t, d)."""
-    each = shape.width // shape.heads
-    apart = build.ints(0, 0, shape.heads, each)
+def _attention(build: _Builder, x: ir.Value, name: str, heads: int, each: int) -> ir.Value:
+    """Multi-head self-attention with heads of a width, (b, t, d) -> (b, t, d)."""
+    apart = build.ints(0, 0, heads, each)
 
     def split(part: str, order: list[int]) -> ir.Value:
         y = build.op(
@@ -141,14 +140,14 @@ def _attention(build: _Builder, x: ir.Value, name: str, shape: Shape) -> ir.Valu
         )
         return build.op("Transpose", y, name=f"{name}.{part}.transpose", perm=order)
 
-    query = split("query", [0, 2, 1, 3])  # (b, h, t, d / h)
-    key = split("key", [0, 2, 3, 1])  # (b, h, d / h, t)
-    value = split("value", [0, 2, 1, 3])  # (b, h, t, d / h)
+    query = split("query", [0, 2, 1, 3])  # (b, h, t, e)
+    key = split("key", [0, 2, 3, 1])  # (b, h, e, t)
+    value = split("value", [0, 2, 1, 3])  # (b, h, t, e)
     scores = build.op("MatMul", query, key, name=f"{name}.scores")  # (b, h, t, t)
     root = build.constant(f"root.{each}", np.float32(np.sqrt(each)))
     scaled = build.op("Div", scores, root, name=f"{name}.scale")
     attended = build.op("Softmax", scaled, name=f"{name}.softmax", axis=-1)
     mixed = build.op("MatMul", attended, value, name=f"{name}.mixed")
     together = build.op("Transpose", mixed, name=f"{name}.transpose", perm=[0, 2, 1, 3])
-    joined = build.op("Reshape", together, build.ints(0, 0, shape.width), name=f"{name}.join")
+    joined = build.op("Reshape", together, build.ints(0, 0, heads * each), name=f"{name}.join")
     return build.dense(joined, f"{name}.output")

@@ -1,6 +1,6 @@
 """The reader: a BERT-shaped encoder in JAX. Tokens -> log-odds of spam.
 
-Shapes: b messages, t tokens, d width of a token, h heads, f width of the feed-forward layer,
+Shapes: b messages, t tokens, d width of a token, h heads of width e, f of the feed-forward layer,
 v pieces, n layers. Weights are a dict of arrays; names are those of their file.
 The encoder is that of Devlin et al. 2018 (arXiv 1810.04805), post-norm, with the erf form of GELU.
 New here: a field (subject, name, links, text, hidden text) instead of a sentence number.
@@ -8,7 +8,7 @@ New here: a field (subject, name, links, text, hidden text) instead of a sentenc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax
 import jax.numpy as jnp
@@ -30,8 +30,9 @@ class Shape:
         positions: most tokens of a message.
         layers: n.
         width: d.
-        heads: h; divides d.
+        heads: h; divides d. A head is d / h wide, also where heads were cut.
         inner: f.
+        left: (heads, inner) of each layer of a network that was cut; empty where none was.
     """
 
     pieces: int
@@ -41,11 +42,22 @@ class Shape:
     width: int
     heads: int
     inner: int
+    # Not in the text of a shape, which marks the checkpoints of trainings; their weights tell it.
+    left: tuple[tuple[int, int], ...] = field(default=(), repr=False)
+
+    @property
+    def head_width(self) -> int:
+        """Width of a head."""
+        return self.width // self.heads
+
+    def layer(self, number: int) -> tuple[int, int]:
+        """Heads and inner width of a layer."""
+        return self.left[number] if self.left else (self.heads, self.inner)
 
 
 def shapes_of(shape: Shape) -> dict[str, tuple[int, ...]]:
     """Shape of every weight, by name, in the order of the network."""
-    d, f = shape.width, shape.inner
+    d = shape.width
     found: dict[str, tuple[int, ...]] = {
         "embed.pieces": (shape.pieces, d),
         "embed.positions": (shape.positions, d),
@@ -54,14 +66,16 @@ def shapes_of(shape: Shape) -> dict[str, tuple[int, ...]]:
         "embed.norm.shift": (d,),
     }
     for n in range(shape.layers):
+        heads, f = shape.layer(n)
+        a = heads * shape.head_width  # d where no head was cut
         found |= {
-            f"layer{n}.query.kernel": (d, d),
-            f"layer{n}.query.bias": (d,),
-            f"layer{n}.key.kernel": (d, d),
-            f"layer{n}.key.bias": (d,),
-            f"layer{n}.value.kernel": (d, d),
-            f"layer{n}.value.bias": (d,),
-            f"layer{n}.output.kernel": (d, d),
+            f"layer{n}.query.kernel": (d, a),
+            f"layer{n}.query.bias": (a,),
+            f"layer{n}.key.kernel": (d, a),
+            f"layer{n}.key.bias": (a,),
+            f"layer{n}.value.kernel": (d, a),
+            f"layer{n}.value.bias": (a,),
+            f"layer{n}.output.kernel": (a, d),
             f"layer{n}.output.bias": (d,),
             f"layer{n}.attention.norm.scale": (d,),
             f"layer{n}.attention.norm.shift": (d,),
@@ -87,7 +101,7 @@ def log_odds(
     Args:
         weights: of the network; its sizes are theirs.
         batch: "ids" (b, t) and "fields" (b, t) integers, "mask" (b, t) 1 where there is a token.
-        heads: h.
+        heads: h of a layer that no head was cut from; how many a layer has is told by its weights.
         drop: part of the activations that is dropped, in training.
         key: chance for that.
     """
@@ -118,17 +132,18 @@ def log_odds(
 def attention(x: jax.Array, mask: jax.Array, weights: Weights, name: str, heads: int) -> jax.Array:
     """Multi-head self-attention, (b, t, d) -> (b, t, d)."""
     b, t, d = x.shape
+    e = d // heads  # width of a head; a layer that was cut has fewer of them
 
     def split(y: jax.Array) -> jax.Array:
-        return y.reshape(b, t, heads, d // heads).transpose(0, 2, 1, 3)  # (b, h, t, d / h)
+        return y.reshape(b, t, -1, e).transpose(0, 2, 1, 3)  # (b, h, t, e)
 
     query = split(dense(x, weights, f"{name}.query"))
     key = split(dense(x, weights, f"{name}.key"))
     value = split(dense(x, weights, f"{name}.value"))
-    scores = query @ key.transpose(0, 1, 3, 2) / np.sqrt(d // heads)  # (b, h, t, t)
+    scores = query @ key.transpose(0, 1, 3, 2) / np.sqrt(e)  # (b, h, t, t)
     scores = jnp.where(mask[:, None, None, :] > 0, scores, _ABSENT)
-    mixed = jax.nn.softmax(scores, axis=-1) @ value  # (b, h, t, d / h)
-    joined = mixed.transpose(0, 2, 1, 3).reshape(b, t, d)
+    mixed = jax.nn.softmax(scores, axis=-1) @ value  # (b, h, t, e)
+    joined = mixed.transpose(0, 2, 1, 3).reshape(b, t, -1)  # (b, t, h e)
     return dense(joined, weights, f"{name}.output")
 
 
