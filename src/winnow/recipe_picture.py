@@ -27,7 +27,7 @@ def story_of_file(
     fused: bool = False,
     launches: bool = False,
     every_layer: bool = False,
-) -> Story:
+) -> tuple[Story, list[str]]:
     """Take in a model's graph and what became of it.
 
     Args:
@@ -37,17 +37,23 @@ def story_of_file(
         launches: fuse for an accelerator.
         every_layer: draw layers that are alike again and again.
 
+    Returns:
+        what is to be told, and a sentence for each pass of fusing that was undone.
+
     Raises:
         InputError: a file is no usable graph, or too large to be drawn.
         ArtifactError: a folder is no whole model, or has no reader.
     """
     subject = recipe_compile.subject_of(model)
     other: ir.Model | None = None
+    undone: list[str] = []
     if after is not None:
         other = recipe_compile.subject_of(after).graph
     elif fused:
-        other = recipe_compile.fuse(subject, launches=launches).graph
-    return story_of(subject.name, subject.graph, other, every_layer=every_layer)
+        step = recipe_compile.fuse(subject, launches=launches)
+        other = step.graph
+        undone = [f"{r.name} was undone: {r.undone}." for r in step.reports if r.undone]
+    return story_of(subject.name, subject.graph, other, every_layer=every_layer), undone
 
 
 def write_picture(story: Story, out: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from winnow.cli.tables import print_table, table
 from winnow.cli.terminal import a_path, console, printable
@@ -64,12 +64,12 @@ def run(args: argparse.Namespace) -> int:
         InputError: a graph cannot be read or is too large, or the place cannot be written.
         ArtifactError: a model folder is damaged, or has no reader.
     """
-    from winnow import recipe_picture
     from winnow.pipeline import SHIPPED_MODEL
 
     if args.target != "cpu" and not args.fused:
         raise InputError("--for says what --fused fuses for; add --fused.")
-    story = recipe_picture.story_of_file(
+    recipe_picture = _recipe()
+    story, undone = recipe_picture.story_of_file(
         args.model or SHIPPED_MODEL,
         args.after,
         fused=args.fused,
@@ -79,12 +79,26 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         recipe_picture.write_picture(story, args.out)
     if args.json:
-        print(json.dumps(recipe_picture.told(story), indent=1))
+        print(json.dumps(recipe_picture.told(story) | {"undone": undone}, indent=1))
         return 0
-    _print(console(), story)
+    out = console()
+    _print(out, story)
+    for sentence in undone:
+        out.print(f"\n{printable(sentence)}", soft_wrap=True)
     if args.out is not None:
-        print(f"\nDrawn in {printable(str(args.out))}.")
+        out.print(f"\nDrawn in {printable(str(args.out))}.", soft_wrap=True)
     return 0
+
+
+def _recipe() -> Any:
+    try:
+        from winnow import recipe_picture
+    except ImportError as error:
+        raise InputError(
+            f"drawing a graph needs {error.name}, which is not installed; install the extra with "
+            "`pip install 'winnow-mail[compile]'`."
+        ) from error
+    return recipe_picture
 
 
 def _print(out: Console, story: Story) -> None:

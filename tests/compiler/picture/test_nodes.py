@@ -78,6 +78,16 @@ def test_sizes_that_have_no_name_worth_a_word() -> None:
     assert sketch_of(model_of(build, [x], [same])).nodes[0].shape == "t×?×?×3×k"
 
 
+def test_what_is_absurdly_long_is_cut() -> None:
+    """An operator of a thousand letters and a tensor of rank 300 do not widen the picture."""
+    build, x = Builder(), given("x", 2)
+    odd = build.op("O" * 1000, x, name="y")
+    odd.shape = ir.Shape([2] * 300)
+    node = sketch_of(model_of(build, [x], [odd])).nodes[0]
+    assert node.op == "O" * 60
+    assert node.shape == "2×2×2×2×2×2×2×2×…"
+
+
 def test_values_without_a_name_are_told_apart() -> None:
     """Two nodes whose outputs have no name are not taken for one."""
     build, x = Builder(), given("x", "batch", 4)

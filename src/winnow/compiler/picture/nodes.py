@@ -18,6 +18,8 @@ RULE = "pkg.onnxscript.rewriter.rule_name"
 # What is larger is no picture that a person could read, and would take minutes to lay out.
 MOST_NODES, MOST_WIRES = 4_000, 12_000
 _DIMENSION_CHARS = 6
+# A file may call an operator anything, and give a value any rank: what is longer is cut.
+_OPERATOR_CHARS, _RANK = 60, 8
 
 
 class Kind(StrEnum):
@@ -178,7 +180,7 @@ def _node(node: ir.Node, shapes: Mapping[str, str]) -> Node:
     constants = [value for value in read if value.const_value is not None]
     outputs = tuple(value.name for value in node.outputs if value.name)
     return Node(
-        op=node.op_type,
+        op=node.op_type[:_OPERATOR_CHARS],
         name=node.name or "",
         kind=kind_of(node),
         inputs=tuple(v.name or "" for v in read if v.const_value is None),
@@ -206,7 +208,8 @@ def _is_table(value: ir.Value | None) -> bool:
 
 
 def _shape_text(shape: ir.Shape) -> str:
-    return "×".join(_dimension(size) for size in shape)
+    sizes = [_dimension(size) for size in shape]
+    return "×".join([*sizes[:_RANK], "…"] if len(sizes) > _RANK else sizes)
 
 
 def _dimension(size: object) -> str:
