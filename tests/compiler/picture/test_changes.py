@@ -50,6 +50,23 @@ def test_each_node_is_in_one_group(before: Any, after: Any) -> None:
     assert sorted(n for c in changes for n in c.after) == list(range(len(new.nodes)))
 
 
+def test_a_change_is_called_after_its_weightiest_node() -> None:
+    """A rounded product is called after its product, not after the rounding before it."""
+
+    def build(*, rounded: bool) -> Any:
+        build, x = Builder(), given("x", "batch", 4)
+        kernel = build.constant("w", 4, 4)
+        if not rounded:
+            return model_of(build, [x], [build.op("MatMul", x, kernel, name="y")])
+        steps = build.op("DynamicQuantizeLinear", x, name="steps")
+        whole = build.op("MatMulInteger", steps, kernel, name="whole")
+        return model_of(build, [x], [build.op("Cast", whole, name="y", to=ir.DataType.FLOAT)])
+
+    (change,) = _compared(build(rounded=False), build(rounded=True))[2]
+    assert change.ops == ("MatMulInteger", "DynamicQuantizeLinear", "Cast")
+    assert change.kind is Kind.INTEGER
+
+
 def test_the_same_graph_is_kept() -> None:
     """No change is seen where there is none."""
     assert {change.fate for change in _compared(encoder(), encoder())[2]} == {Fate.KEPT}

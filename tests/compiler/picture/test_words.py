@@ -63,15 +63,39 @@ def test_a_layer_that_is_missing() -> None:
         (("Mul", "Mul"), "2 Mul"),
         (("Add", "Mul", "Mul"), "Add and 2 Mul"),
         (("Add", "Shape", "Slice"), "Add, Shape and Slice"),
-        (("Add", "Shape", "Slice", "Slice"), "4 nodes"),
+        (("Add", "Shape", "Slice", "Slice"), "Add and 3 more"),
     ],
 )
 def test_what_nodes_became(ops: tuple[str, ...], told: str) -> None:
-    """Up to three nodes by their names, more by their number."""
+    """Up to three nodes by their names, of more the weightiest and how many others."""
     change = Change(Fate.CHANGED, (0, 1), tuple(range(len(ops))), (), Kind.PRODUCT, ops)
     assert words.became(change) == told
     assert words.frame_text(change, newer=False) == f"2 nodes become {told}"
     assert words.frame_text(change, newer=True) == "was 2 nodes"
+
+
+def test_changes_of_one_form_are_counted() -> None:
+    """What happened twice in a layer is told once, with its number."""
+    after = encoder(1)
+    for node in after.graph:
+        if node.name in ("layer0.norm", "layer0.end", "layer0.gelu"):
+            node.op_type = f"Fast{node.op_type}"
+    story = story_of("m", encoder(1), after)
+    assert words.row_changes(story, story.rows[1]) == [
+        "1 -> FastLayerNormalization (2 times)", "1 -> FastGelu",
+    ]  # fmt: skip
+
+
+def test_a_change_across_two_stages_is_told_once() -> None:
+    """A layer's last norm that was fused with the head's product is told with the layer."""
+    after = encoder(1)
+    end = next(node for node in after.graph if node.name == "layer0.end")
+    product = next(node for node in after.graph if node.name == "answer.product")
+    end.outputs[0].name = "other"
+    product.op_type = "NormMatMul"
+    story = story_of("m", encoder(1), after)
+    told = [words.row_changes(story, row) for row in story.rows]
+    assert told == [[], ["2 -> LayerNormalization and NormMatMul"], []]
 
 
 def test_what_passes_the_edges_of_a_stage(story: Story) -> None:

@@ -47,7 +47,7 @@ class Change:
 
 
 _NOTHING = 0  # the key of nodes that serve no landmark
-# Of several nodes that a change made, the one that it is called after.
+# Of several nodes that a change made, the one that it is called after; then that of most weights.
 _WEIGHT = (
     Kind.ATTENTION, Kind.INTEGER, Kind.NORM, Kind.LOOK_UP, Kind.PRODUCT, Kind.ACTIVATION,
     Kind.ARITHMETIC, Kind.SHAPE,
@@ -125,7 +125,10 @@ def _served(sketch: Sketch, roots: dict[str, int]) -> dict[int, list[int]]:
 
 def _change(before: Sketch, after: Sketch, old: list[int], new: list[int]) -> Change:
     made = [after.nodes[n] for n in new]
-    shown = sorted(made or [before.nodes[n] for n in old], key=lambda n: _WEIGHT.index(n.kind))
+    shown = sorted(
+        made or [before.nodes[n] for n in old],
+        key=lambda node: (_WEIGHT.index(node.kind), -node.weight_bytes),
+    )
     return Change(
         fate=_fate([before.nodes[n] for n in old], made),
         before=tuple(old),

@@ -9,7 +9,7 @@ from winnow.compiler.picture.nodes import Kind, Node
 from winnow.compiler.picture.story import Row, Side, Story
 
 _LARGE_BYTES = 1000  # fewer are no weights worth a word
-_NAMED = 3  # new nodes of one change; of more only the number is told
+_NAMED = 3  # new nodes of one change; of more only the weightiest is named
 
 
 def size_text(count: int) -> str:
@@ -61,18 +61,20 @@ def row_changes(story: Story, row: Row) -> list[str]:
     """What became of what in a row: "31 -> Attention"; what was only done away with comes last."""
     members = story.before.members(row.before.start) if row.before else []
     numbers = dict.fromkeys(story.before.change[n] for n in members)
-    changes = sorted(
-        (story.changes[number] for number in numbers if number >= 0), key=lambda c: c.before[-1]
-    )
-    told = [f"{len(c.before)} -> {became(c)}" for c in changes if c.fate is Fate.CHANGED]
+    changes = [story.changes[number] for number in numbers if number >= 0]
+    # A change that reaches into the next stage is told once, where it begins.
+    changes = [c for c in changes if story.before.stages.of[c.before[0]] in row.before]
+    changes.sort(key=lambda change: change.before[-1])
+    counts = Counter(f"{len(c.before)} -> {became(c)}" for c in changes if c.fate is Fate.CHANGED)
+    told = [text if times == 1 else f"{text} ({times} times)" for text, times in counts.items()]
     gone = sum(len(c.before) for c in changes if c.fate is Fate.GONE)
     return [*told, f"{gone} no longer computed"] if gone else told
 
 
 def became(change: Change) -> str:
-    """The new nodes: "Attention", "Add, Shape and Slice", "6 nodes"."""
+    """The new nodes: "Attention", "Add, Shape and Slice", "MatMulInteger and 5 more"."""
     if len(change.ops) > _NAMED:
-        return nodes_text(len(change.ops))
+        return f"{change.ops[0]} and {len(change.ops) - 1} more"
     counts = Counter(change.ops)
     *most, last = [op if count == 1 else f"{count} {op}" for op, count in counts.items()]
     return f"{', '.join(most)} and {last}" if most else last
