@@ -31,6 +31,15 @@ def test_levels_rewrite_more_and_more() -> None:
     assert counts[0] > counts[1] > counts[2]
 
 
+def test_an_optimizer_can_be_switched_off() -> None:
+    """As a server does with those that make a graph slower."""
+    kinds = [
+        {node.op_type for node in onnx.load_from_string(graph).graph.node}
+        for graph in (optimised(GRAPH), optimised(GRAPH, without=["BiasGeluFusion"]))
+    ]
+    assert "BiasGelu" in kinds[0] - kinds[1]
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_every_level_answers_the_same(level: str) -> None:
     """What is compared is speed."""

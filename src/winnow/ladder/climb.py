@@ -43,7 +43,7 @@ from winnow.ladder.quality import (
 )
 from winnow.ladder.rung import LENGTHS, Rung, Timed, costs, sizes
 from winnow.runtime.optimizer import optimised
-from winnow.runtime.session import Session
+from winnow.runtime.session import SLOWER_ON_CPU, Session
 
 AGAIN = "baseline, again"
 _COPIES = frozenset({"MemcpyToHost", "MemcpyFromHost"})
@@ -176,7 +176,7 @@ def _loaded(graph: Graph) -> _Loaded:
         return _Loaded(graph, None, sizes(*written, None, reason_of(error)), reason_of(error))
     nodes, trips, why = None, missing("not known"), ""
     try:
-        left = _operators(optimised(data))
+        left = _operators(optimised(data, without=SLOWER_ON_CPU))
         nodes, copies = len(left), sum(kind in _COPIES for kind in left)
         note = "a call of the runtime for each message"
         trips = Figure(1 + copies, note=note + (f", and {copies} copies" if copies else ""))

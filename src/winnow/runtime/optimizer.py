@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +41,20 @@ def at_level(graph: bytes, level: str) -> Call:
     return lambda feeds: session.run(None, dict(feeds))
 
 
-def optimised(graph: bytes, level: str = "all") -> bytes:
+def optimised(graph: bytes, level: str = "all", without: Sequence[str] = ()) -> bytes:
     """A graph as the runtime leaves it at a level, for this processor.
+
+    Args:
+        graph: bytes of an ONNX file.
+        level: of LEVELS.
+        without: names of the runtime's optimizers that are switched off.
 
     Raises:
         InputError: the runtime cannot load it.
     """
     with tempfile.TemporaryDirectory(prefix="winnow-") as folder:
         path = Path(folder) / "optimised.onnx"
-        _session(graph, level, path)
+        _session(graph, level, path, without)
         return path.read_bytes()
 
 
@@ -89,7 +94,9 @@ def fused(graph: bytes, *, heads: int = 0, width: int = 0) -> bytes:
     return data
 
 
-def _session(graph: bytes, level: str, written: Path | None = None) -> Any:
+def _session(
+    graph: bytes, level: str, written: Path | None = None, without: Sequence[str] = ()
+) -> Any:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -100,6 +107,8 @@ def _session(graph: bytes, level: str, written: Path | None = None) -> Any:
     if written is not None:
         options.optimized_model_filepath = str(written)
     try:
-        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(
+            graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(without)
+        )
     except Exception as error:  # the runtime's errors have no common ancestor
         raise InputError(f"ONNX Runtime cannot load the graph: {first_line(error)}.") from error
