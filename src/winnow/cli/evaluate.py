@@ -108,8 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shuffle",
         type=int,
         metavar="SEED",
-        help="online: in a seeded random order instead; needed for --spam and --ham, since nothing "
-        "tells in which order mail of several places came",
+        help="online: in a seeded random order instead; --spam and --ham, of no order, need it",
     )
     parser.add_argument(
         "--validation",
