@@ -112,7 +112,7 @@ class Workshop:
             if not report.undone:
                 history.append(history_of(report, model, after))
             model = after
-        refused = reports[0].undone
+        refused = reports[0].undone.removeprefix("it failed: InputError: ").rstrip(".")
         graph = Graph(name, what, None if refused else model, refused)
         return Built(graph, model, tuple(reports), tuple(history))
 

@@ -89,6 +89,20 @@ def test_a_single_row_and_equal_figures() -> None:
         ElementTree.fromstring(picture)
 
 
+@pytest.mark.parametrize("most", [0.004, 0.9, 1.0, 1.9, 2.1, 3.3, 7.6, 28.4, 99.0, 1_234.0])
+def test_scales_have_room_and_round_ticks(most: float) -> None:
+    """From 0 to a little over the highest bar; three to ten ticks, each a short number."""
+    picture = bars_plot([rung("a", most)], "joules_per_1000", "k", "Energy", "J")
+    tree = ElementTree.fromstring(picture)
+    ends = [t.text for t in tree.iter("text") if t.get("text-anchor") == "end"]
+    ticks = [words for words in ends if words]
+    assert 3 <= len(ticks) <= 10
+    assert all(len(tick) <= 6 for tick in ticks)
+    assert float(ticks[0]) == 0
+    assert 0.6 * 2 * most < float(ticks[-1]) <= 1.1 * 2 * most
+    assert _heights(picture, "bar")[0] > 180
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(1234.0, "1,234"), (12.34, "12.3"), (1.234, "1.23"), (0.001, "0.00")]
 )

@@ -83,7 +83,7 @@ def test_what_is_missing_is_told() -> None:
     for words in (
         "fused: it moved an output by 0.1",
         "torch: PyTorch is not installed",
-        "ms 256: the model takes 128 tokens at most",
+        "ms at 256: the model takes 128 tokens at most",
         "estimated",
         "A processor, with instructions",
         "1,000 messages of mine",

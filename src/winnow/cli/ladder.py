@@ -31,9 +31,19 @@ HELP = "measure a reader's graph step by step as it is compiled, beside other pr
 _SHARE = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]+)?)\s*(%?)\s*")
 _MOST_SECONDS, _MOST_MESSAGES = 86_400.0, 1_000_000
 _NONE = "-"
+_WORTH = (
+    ("right\n%", "accuracy_percent", 2),
+    ("points\nlost", "accuracy_loss_points", 2),
+    ("95%\ninterval", "accuracy_loss_points", 2),
+    ("1-ROCA\n%", "one_minus_roca_percent", 3),
+    ("ECE\n%", "ece_percent", 2),
+    ("reader alone:\nright %", "reader_accuracy_percent", 2),
+    ("1-ROCA\n%", "reader_one_minus_roca_percent", 3),
+    ("ECE\n%", "reader_ece_percent", 2),
+)
 _TOLD = {
     "ms_256": "256 tokens",
-    "accuracy_percent": "accuracy and calibration",
+    "accuracy_percent": "accuracy, 1-ROCA and calibration",
     "one_minus_roca_percent": "1-ROCA",
 }
 
@@ -240,25 +250,22 @@ def costs_table(rungs: Sequence[Rung]) -> Table:
 
 
 def worth_table(rungs: Sequence[Rung]) -> Table:
-    """Return accuracy, ranking, calibration and errors; one row for each rung."""
-    shown = table(
-        "\nrung ", "right\n%", "points\nlost", "95%\ninterval", "1-ROCA\n%", "ECE\n%",
-        "reader alone:\nright %", "1-ROCA\n%", "ECE\n%", "largest\ndifference", "\nmean",
-    )  # fmt: skip
+    """Return accuracy, ranking, calibration and errors; one row for each rung.
+
+    Where no rung has an accuracy, only the errors.
+    """
+    told = _WORTH if any(rung.value("accuracy_percent") is not None for rung in rungs) else ()
+    heads = [head for head, _, _ in told]
+    shown = table("\nrung ", *heads, "largest\ndifference", "\nmean")
     for rung in rungs:
-        loss = rung.figure("accuracy_loss_points")
-        shown.add_row(
-            rung.name,
-            number(rung.figure("accuracy_percent"), 2),
-            number(loss, 2),
-            interval(loss, 2),
-            number(rung.figure("one_minus_roca_percent"), 3),
-            number(rung.figure("ece_percent"), 2),
-            number(rung.figure("reader_accuracy_percent"), 2),
-            number(rung.figure("reader_one_minus_roca_percent"), 3),
-            number(rung.figure("reader_ece_percent"), 2),
-            *(_small(rung.figure(name)) for name in ("max_abs_error", "mean_abs_error")),
-        )
+        cells = [
+            interval(rung.figure(name), digits)
+            if "interval" in head
+            else number(rung.figure(name), digits)
+            for head, name, digits in told
+        ]
+        errors = (_small(rung.figure(name)) for name in ("max_abs_error", "mean_abs_error"))
+        shown.add_row(rung.name, *cells, *errors)
     return shown
 
 
@@ -276,15 +283,15 @@ def peers_table(peers: Sequence[Rung]) -> Table:
 
 def print_reasons(out: Console, rungs: Sequence[Rung], peers: Iterable[Rung] = ()) -> None:
     """Say why rows are empty and figures missing, each reason once."""
-    reasons: dict[str, None] = {}
+    reasons: dict[str, str] = {}
     for row in rungs:
         for name, what in () if row.refused else _TOLD.items():
             one = row.figure(name)
-            if one.value is None:
-                reasons[f"{what} missing: {one.note}."] = None
+            if one.value is None and one.note not in reasons.values():
+                reasons[f"{what} missing: {one.note}."] = one.note
     for row in (*rungs, *peers):
         if row.refused:
-            reasons[f"{row.name}: {row.refused}."] = None
+            reasons[f"{row.name}: {row.refused}."] = row.refused
     if not reasons:
         return
     out.print()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ _WIDTH, _HEIGHT = 440.0, 300.0
 _FRAME = Frame(left=50, top=36, right=432, bottom=258)
 _NAMES = 176.0  # width that names of horizontal bars take
 _ROW = 22.0
-_TICKS = 4
+_TICKS = 5
 
 
 def bars_plot(rows: Sequence[Row], figure: str, key: str, title: str, unit: str) -> str:
@@ -79,14 +80,13 @@ def worth_plot(rows: Sequence[Row], key: str) -> str:
     high = max(bound[1] for bound in bounds)
     space = max(high - low, 0.2) * 0.1
     low, high = max(0.0, low - space), min(100.0, high + space)
-    across = max(row[cost] for row in there) * 1.15
-    x_place, x_ticks = _scale(across, _FRAME.left, _FRAME.right)
+    x_place, x_ticks = _scale(max(row[cost] for row in there) * 1.1, _FRAME.left, _FRAME.right)
     y_place = linear(low, high, _FRAME.bottom, _FRAME.top)
     y_ticks = [low + (high - low) * step / _TICKS for step in range(_TICKS + 1)]
     body = [
         axes(
             _FRAME,
-            Axis(x_place, [(v, short(v)) for v in x_ticks]),
+            Axis(x_place, [(v, f"{v:g}") for v in x_ticks]),
             Axis(y_place, [(v, f"{v:.1f}") for v in y_ticks]),
             x_title="ms of the processor, a message",
             y_title="right at 0.50, %",
@@ -146,13 +146,11 @@ def short(value: float) -> str:
 
 
 def _scale(most: float, start: float, end: float) -> tuple[Callable[[float], float], list[float]]:
-    """A map from 0 to a round number at or above the most, and its ticks."""
-    step = 1.0
-    while step * _TICKS > most and most > 0:
-        step /= 10
-    while step * _TICKS < most:
-        step *= 2.5 if f"{step:e}".startswith("2") else 2
-    return linear(0, step * _TICKS, start, end), [step * n for n in range(_TICKS + 1)]
+    """A map from 0 to a little over the most, and round ticks within it."""
+    limit = (most or 1.0) * 1.08
+    power = 10.0 ** math.floor(math.log10(limit / _TICKS))
+    step = next(part * power for part in (1, 2, 5, 10) if part * power * _TICKS >= limit)
+    return linear(0, limit, start, end), [step * n for n in range(int(limit / step) + 1)]
 
 
 def _empty_axes(ticks: Sequence[float], place: Callable[[float], float], title: str) -> str:

@@ -104,7 +104,7 @@ def render_report(found: Mapping[str, Any], *, created: str) -> str:
         f"{_table(rungs, _COSTS, 'Rungs, each made of the one before: what they cost')}"
         f"{_table(rungs, _WORTH, 'What they are worth')}"
         f'<section><h2>Pictures</h2><div class="plots">{_plots(rungs, peers)}</div></section>'
-        f"{_peers(rungs, peers)}{_reasons([*rungs, *peers])}"
+        f"{_peers(rungs, peers)}{_reasons(rungs, peers)}"
         f"<section><h2>Terms</h2><dl>{terms}</dl></section></main></body></html>\n"
     )
 
@@ -161,27 +161,30 @@ def _cell(row: Mapping[str, Any], name: str, digits: int) -> str:
     if value is None:
         why = escape(row["notes"].get(name, row["refused"] or "not measured"))
         return f'<td class="number"><span title="{why}">&ndash;</span></td>'
-    shown = f"{value:,.{digits}f}" if digits >= 0 else f"{value:.1e}"
+    shown = f"{value:,.{digits}f}" if digits >= 0 else f"{value:.1e}" if value else "0"
     bounds = row["intervals"].get(name)
     notes = ""
     if bounds and digits >= 0:
-        notes = f"<small>{bounds[0]:.{digits}f}&ndash;{bounds[1]:.{digits}f}</small>"
+        between = "&ndash;" if bounds[0] >= 0 else " to "
+        notes = f"<small>{bounds[0]:.{digits}f}{between}{bounds[1]:.{digits}f}</small>"
     if row["quality"].get(name) == "estimated":
         notes += "<small>estimated</small>"
     return f'<td class="number">{shown}{notes}</td>'
 
 
-def _reasons(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What is missing, and why; each reason once."""
-    told: dict[str, None] = {}
-    for row in rows:
+def _reasons(rungs: Sequence[Mapping[str, Any]], peers: Sequence[Mapping[str, Any]]) -> str:
+    """What is missing, and why; each reason once, with the figures that it is of."""
+    told: dict[str, dict[str, None]] = {}
+    for row in (*rungs, *peers):
         if row["refused"]:
-            told[f"{row['name']}: {row['refused']}"] = None
-            continue
-        for name, note in row["notes"].items():
-            if row["quality"].get(name) == "missing":
-                told[f"{name.split('_percent')[0].replace('_', ' ')}: {note}"] = None
+            told.setdefault(row["refused"], {})[row["name"]] = None
+    for row in rungs:
+        for title, name, _ in () if row["refused"] else (*_COSTS, *_WORTH):
+            if row.get(name) is None:
+                told.setdefault(row["notes"].get(name, "not measured"), {})[title] = None
     if not told:
         return ""
-    items = "".join(f"<li>{escape(reason)}</li>" for reason in told)
+    items = "".join(
+        f"<li>{escape('; '.join(names))}: {escape(reason)}</li>" for reason, names in told.items()
+    )
     return f"<section><h2>What is missing, and why</h2><ul>{items}</ul></section>"
