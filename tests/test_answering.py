@@ -29,7 +29,7 @@ from winnow.features.hashing import hash_bytes
 from winnow.pipeline import Filter
 from winnow.policy import Rules
 from winnow.reading import read_evidence, text_form
-from winnow.runtime import NO_STEP, Cascade, Reader, Step
+from winnow.runtime import NO_STEP, NOT_CALIBRATED, Cascade, Reader, Step
 from winnow.runtime.devices import AUTO
 from winnow.runtime.reflex import LARGEST_MOVE
 from winnow.store import Store
@@ -137,6 +137,40 @@ def test_where_the_reflex_is_sure_the_reader_is_not_asked(first: Artifact) -> No
     model.cascade = replace(ALWAYS, low=alone - 0.1, high=alone + 0.1)
     assert _answer(model, odd).log_odds == pytest.approx(-0.25 + 0.5 * alone + 3.0, abs=1e-6)
     assert reader.asked == 1
+
+
+def test_a_reader_that_does_not_tell_is_asked_again_for_reasons(first: Artifact) -> None:
+    """The words that moved it are found by readings that are few, however long the message is."""
+    files = {READER_FILE: table_graph(table_of(SCORES, PIECES), shares=False)}
+    model = Model.of(_with_files(with_reader(first), files))
+    ordinary = " ".join(["the", "of", "and"] * 12)
+    raw = f"Subject: today\n\n{ordinary} casino {ordinary}\n".encode()
+    _, reading, _ = read_evidence(raw)
+    answer = replace(_answer(model, raw), log_odds=2.0)
+    assert (answer.stage, answer.shares) == ("reader", ())
+    assert model.reader is not None
+    read, asked = model.reader.read, []
+
+    def counted(tokens: Tokens) -> tuple[float, Any]:
+        asked.append(tokens)
+        return read(tokens)
+
+    model.reader.read = counted  # type: ignore[method-assign]
+    assert [thing.text for thing in model.leading(answer, reading)][:1] == ["casino"]
+    assert len(asked) <= 8
+
+
+def test_a_reader_that_is_not_calibrated_answers_alone_and_says_so(both: Artifact) -> None:
+    """For every message, also where the reflex is sure; nobody takes it for more than it is."""
+    model = Model.of(
+        replace(both, calibration=both.calibration | {"cascade": NOT_CALIBRATED.to_json()})
+    )
+    assert "not calibrated: run `winnow calibrate`" in model.notice
+    assert Model.of(both).notice == ""
+    for raw, _ in MAIL[:6]:
+        answer = _answer(model, raw)
+        assert (answer.stage, answer.why) == ("reader", Why.UNCALIBRATED)
+        assert answer.log_odds == answer.reader
 
 
 SMALL = {TOKENIZER_FILE: Tokenizer(PIECES[:-1], LIMIT, text_form()).to_json()}

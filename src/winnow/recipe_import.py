@@ -8,8 +8,6 @@ log-odds stand alone until `winnow calibrate` has weighed them on labelled mail.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +24,7 @@ from winnow.compiler.adapt import Adapted, adapt, check_lengths
 from winnow.compiler.graph import executable, opened, serialised
 from winnow.compiler.head import LOGITS, Head, head_of
 from winnow.compiler.inputs import as_feeds, positions_of, vocabulary_of
+from winnow.compiler.labels import config_of, spam_class
 from winnow.errors import InputError
 from winnow.features import ForeignTokenizer, Given
 from winnow.features.foreign import DEFAULT_FIELDS, LARGEST_BYTES
@@ -46,11 +45,6 @@ TOLERANCE = 1e-3
 HALF_TOLERANCE = 2e-2  # of answers in 16-bit floats, which have 11 bits
 _PROBE_LENGTHS = (2, 7, 33)
 _SEED = 20_261_125
-
-_SPAM = frozenset({"spam", "phishing", "phish", "scam", "junk", "fraud", "malicious", "smishing"})
-_HAM = frozenset({"ham", "legitimate", "legit", "safe", "benign", "normal", "clean", "genuine"})
-_NEGATED = re.compile(r"(?:no|not|non)\s?(.+)")
-_NUMBERED = re.compile(r"(?:label|class)?\s?\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +102,7 @@ def import_classifier(path: Path, base: Path, out: Path, wishes: Wishes) -> Impo
     words = wishes.tokenizer or path.with_name(TOKENIZER_FILE)
     data = _read(words, LARGEST_BYTES, "the tokenizer; name it with --tokenizer")
     _check_file(path, LARGEST_GRAPH_BYTES, "the ONNX file of a classifier")
-    labels, longest = read_config(path.with_name("config.json"))
+    labels, longest = _config(path.with_name("config.json"))
     graph = opened(path, LARGEST_GRAPH_BYTES)
     try:
         check_lengths(graph)
@@ -152,84 +146,11 @@ def import_classifier(path: Path, base: Path, out: Path, wishes: Wishes) -> Impo
     return Imported(_written(first, out, files, record, step), head, labels, record, step)
 
 
-def spam_class(wished: int | None, classes: int, labels: Sequence[str]) -> int:
-    """Which class is spam; of a single number, 1 where it speaks for spam and 0 against it.
-
-    Args:
-        wished: by the user, None where nothing was said.
-        classes: how many there are.
-        labels: their names, none where nobody says.
-
-    Raises:
-        InputError: nobody can tell, or there is no such class.
-    """
-    most = max(2, classes)
-    known = "; ".join(f"{number} is {name!r}" for number, name in enumerate(labels[:20]))
-    told = f" ({known})" if known else ""
-    if wished is not None:
-        if not 0 <= wished < most:
-            raise InputError(f"--spam-label {wished}: there are 0 to {most - 1}{told}.")
-        return wished
-    if classes > 2:
-        raise InputError(
-            f"it tells {classes} classes apart{told}; say which of them is spam, against the "
-            "rest, with --spam-label N."
-        )
-    speaks = [_speaks(name) for name in labels[:classes]]
-    if not any(speaks) and all(_NUMBERED.fullmatch(_plain(name)) for name in labels[:classes]):
-        return 1
-    if classes == 1:
-        found = {1: 1, -1: 0}.get(speaks[0])
-    else:
-        found = _the_one(speaks, 1) if 1 in speaks else _other(_the_one(speaks, -1))
-    if found is None:
-        raise InputError(f"none of its labels is spam{told}; say which with --spam-label N.")
-    return found
-
-
-def read_config(path: Path) -> tuple[tuple[str, ...], int | None]:
-    """Labels of the classes and the most tokens, as a config.json beside a model has them.
-
-    Returns:
-        () and None for what is not said, or where there is no such file.
-
-    Raises:
-        InputError: it cannot be read.
-    """
+def _config(path: Path) -> tuple[tuple[str, ...], int | None]:
+    """What the file beside a classifier says of it; nothing where there is none."""
     if not path.exists():
         return (), None
-    try:
-        value = json.loads(_read(path, _LARGEST_CONFIG_BYTES, "of the model"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged (no JSON); copy it again or remove it.") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{path} is of something else; remove it.")
-    named, longest = value.get("id2label"), value.get("max_position_embeddings")
-    labels: tuple[str, ...] = ()
-    if isinstance(named, dict) and set(named) == {str(n) for n in range(len(named))}:
-        labels = tuple(str(named[str(n)])[:100] for n in range(len(named)))
-    return labels, longest if type(longest) is int and longest > 0 else None
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\W_]+", " ", name).strip().lower()
-
-
-def _speaks(name: str) -> int:
-    """1 for a name of spam, -1 for one of ham, else 0."""
-    plain = _plain(name)
-    negated = _NEGATED.fullmatch(plain)
-    if negated is not None:
-        return -_speaks(negated[1])
-    return (plain in _SPAM) - (plain in _HAM)
-
-
-def _the_one(speaks: Sequence[int], wanted: int) -> int | None:
-    return list(speaks).index(wanted) if list(speaks).count(wanted) == 1 else None
-
-
-def _other(number: int | None) -> int | None:
-    return None if number is None else 1 - number
+    return config_of(_read(path, _LARGEST_CONFIG_BYTES, "of the classifier"), str(path))
 
 
 def _check_file(path: Path, largest: int, what: str) -> None:

@@ -19,13 +19,16 @@ _FLOAT, _INT64 = 1, 7
 _NOTHING = (0.0,) * len(FIELDS)
 
 
-def table_graph(table: ArrayLike, *, kinds: ArrayLike = _NOTHING, limit: int = 64) -> bytes:
+def table_graph(
+    table: ArrayLike, *, kinds: ArrayLike = _NOTHING, limit: int = 64, shares: bool = True
+) -> bytes:
     """The ONNX file of such a reader.
 
     Args:
         table: (v,) what each piece adds.
         kinds: what each field adds.
         limit: most tokens of a message; only told, the graph itself has no end.
+        shares: whether it tells them.
     """
     pieces = np.asarray(table, dtype=np.float32)
     nodes = [
@@ -47,7 +50,7 @@ def table_graph(table: ArrayLike, *, kinds: ArrayLike = _NOTHING, limit: int = 6
             *(_field(5, weight) for weight in weights),
             *(_field(11, _value(name, _INT64, both)) for name in ("ids", "fields")),
             _field(12, _value("log_odds", _FLOAT, both[:1])),
-            _field(12, _value("shares", _FLOAT, both)),
+            *([_field(12, _value("shares", _FLOAT, both))] if shares else []),
         ]
     )
     sizes = {"pieces": len(pieces), "fields": len(FIELDS), "positions": limit}

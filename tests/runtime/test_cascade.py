@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.runtime import STANDS_OUT, Cascade, Opening
+from winnow.runtime import NOT_CALIBRATED, STANDS_OUT, Cascade, Opening
 from winnow.runtime.cascade import OPENING_BELOW
 
 FLOATS = st.floats(-1e6, 1e6)
@@ -69,6 +69,23 @@ def test_a_stage_that_counts_backwards_is_refused(change: dict[str, float]) -> N
     """With a gain of 0 or less a correction would move an answer the wrong way."""
     with pytest.raises(ValueError, match="out of range"):
         Cascade.from_json(JSON | change)
+
+
+def test_what_is_not_calibrated_is_the_readers_answer_as_it_is() -> None:
+    """Every message is handed over, and what the reflex says of it counts for nothing."""
+    assert not NOT_CALIBRATED.is_calibrated
+    assert Cascade.from_json(JSON).is_calibrated
+    for reflex in (-1e5, 0.0, 1e5):
+        assert not NOT_CALIBRATED.is_sure(reflex)
+        assert NOT_CALIBRATED.log_odds(reflex, -1.75) == -1.75
+    assert Cascade.from_json(json.loads(json.dumps(NOT_CALIBRATED.to_json()))) == NOT_CALIBRATED
+
+
+@pytest.mark.parametrize("change", [{"reader": 0.5}, {"intercept": 1.0}, {"low": 0.0}])
+def test_a_gain_of_0_is_of_nothing_else(change: dict[str, float]) -> None:
+    """No fit gives it: a cascade that is half that is damaged."""
+    with pytest.raises(ValueError, match="out of range"):
+        Cascade.from_json(NOT_CALIBRATED.to_json() | change)
 
 
 OPENING = Opening(60, -0.25, 1.0, 0.5, -1.0)

@@ -39,6 +39,13 @@ def test_a_message_has_its_answer_and_what_each_token_added(reader: Reader) -> N
     assert isinstance(value, float)
 
 
+def test_a_graph_need_not_tell_what_each_token_added() -> None:
+    """An imported classifier seldom does; the answer is the same."""
+    value, shares = Reader(table_graph(TABLE, kinds=KINDS, shares=False)).read(_tokens(0, 1, 2, 2))
+    assert value == pytest.approx(3.5 / 4, abs=1e-6)
+    assert shares.shape == (0,)
+
+
 def test_it_knows_what_it_is_for(reader: Reader) -> None:
     """A tokenizer is compared with these before any mail is read."""
     assert (reader.pieces, reader.limit) == (len(TABLE), 48)
