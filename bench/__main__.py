@@ -21,6 +21,7 @@ from bench.peers import peers  # noqa: E402
 from bench.reader import cascade, evasions  # noqa: E402
 from bench.serve import daemons, http  # noqa: E402
 from bench.speed import throughput, training  # noqa: E402
+from bench.stack import stack  # noqa: E402
 
 # Times first, while the machine is cool and memory is free.
 COMMANDS: dict[str, Callable[[Settings], Iterator[Figure]]] = {
@@ -28,6 +29,7 @@ COMMANDS: dict[str, Callable[[Settings], Iterator[Figure]]] = {
     "training": training,
     "cascade": cascade,
     "kernels": kernels,
+    "stack": stack,
     "http": http,
     "daemons": daemons,
     "peers": peers,
