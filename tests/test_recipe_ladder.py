@@ -13,8 +13,10 @@ from tests.cascaded import corpus_of, write_reflex, write_two_stages
 from tests.compiler.exports import Spelling, bert
 from tests.synthetic import message
 from winnow.compiler.graph import serialised
+from winnow.compiler.passes import Outcome
 from winnow.compiler.quantize import quantize
 from winnow.errors import ArtifactError, InputError
+from winnow.ladder.climb import Graph, Settings, climb
 from winnow.ladder.rung import FIGURES
 from winnow.recipe_ladder import Options, in_floats, ladder, workshop
 from winnow.verdict import Label
@@ -23,6 +25,16 @@ from winnow.verdict import Label
 SIZES: dict[str, Any] = {"width": 64, "heads": 4, "inner": 128, "words": 100, "positions": 40}
 QUICK = Options(peers=(), seconds=0.01)
 MAIL = [(message(n % 2 == 0, n), Label.SPAM if n % 2 == 0 else Label.HAM) for n in range(60)]
+
+
+@pytest.fixture(autouse=True)
+def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Round every node; looking for the ones that had better not be takes seconds."""
+
+    def rounded(model: Any, bits: int, *_: Any) -> Outcome:
+        return Outcome(quantize(model, bits=bits)[0])
+
+    monkeypatch.setattr("winnow.recipe_ladder._quantized", rounded)
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +102,23 @@ def test_with_mail(artifact: Path) -> None:
     assert fused.refused == ""
     assert fused.value("accuracy_loss_points") == 0.0
     assert "45 messages" in found.held.about
+
+
+@pytest.mark.slow
+def test_nodes_that_move_answers_stay_finer(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `winnow quantize` does: the answers move less than with every node rounded, on average."""
+    shop = workshop(bare, [], QUICK)
+    settled = shop.settled(shop.folded(shop.first()))
+
+    def error() -> float:
+        graphs = [Graph("baseline", "", shop.baseline), shop.quantized(settled, 4).graph]
+        rung = climb(graphs, shop.held, Settings(seconds=0.01)).rungs[1]
+        assert rung.refused == ""
+        return rung.value("mean_abs_error") or 0.0
+
+    plain = error()
+    monkeypatch.undo()
+    assert 0 < error() < plain
 
 
 def test_peers_are_given_what_they_need(bare: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,10 +143,13 @@ def _built(shop: Workshop, progress: recipe.Progress) -> tuple[Built, ...]:
     first = shop.first()
     folded = shop.folded(first)
     cuts: dict[float, Built] = {0.0: shop.settled(folded)}
+    ranking = None
+    with contextlib.suppress(InputError):  # what cannot be cut is told by each recipe that cuts
+        ranking = shop.ranking(folded.then)
     found = [first]
     for number, one in enumerate(RECIPES, 1):
         if one.cut not in cuts:
-            cuts[one.cut] = shop.pruned(folded, one.cut, one.cut)
+            cuts[one.cut] = shop.pruned(folded, one.cut, one.cut, ranking)
         found.append(_made(shop, one, cuts[one.cut]))
         progress("building", number, len(RECIPES))
     return tuple(found)

@@ -13,13 +13,19 @@ from typing import Any
 import onnx_ir as ir
 
 from winnow import recipe
+from winnow.compiler import quantize_search as search
+from winnow.compiler.anatomy import anatomy_of
 from winnow.compiler.answer import without_answer
 from winnow.compiler.fold import fold_pass
 from winnow.compiler.fuse import fuse_pass
-from winnow.compiler.graph import copied
 from winnow.compiler.inputs import Feeds
 from winnow.compiler.passes import Outcome, Pass, Proof, Report, apply_passes
-from winnow.compiler.quantize import quantize, restored, state_of
+from winnow.compiler.prune import Plan, cut
+from winnow.compiler.prune_fit import refitted
+from winnow.compiler.prune_scores import Ranking, by_moments, by_weights, moments_of
+from winnow.compiler.prune_search import widths_of
+from winnow.compiler.prune_sensitivity import kept
+from winnow.compiler.quantize import restored, state_of
 from winnow.compiler.settle import settle_pass
 from winnow.corpus import Corpus
 from winnow.errors import InputError
@@ -29,6 +35,7 @@ from winnow.ladder.peers import NAMES, Graphs
 from winnow.ladder.quality import Held
 from winnow.recipe_compile import Subject, history_of, proof_of, run_graph, subject_of
 from winnow.recipe_held import held_out, seeded
+from winnow.recipe_quantize import JUDGED, LOOKED_AT, TOLERANCES
 
 FITTED_ON = 256  # messages that pruning may look at; they are none of those that are measured on
 
@@ -124,14 +131,44 @@ class Workshop:
         """Biases and pooling settled, where nothing is cut."""
         return self.made("settled", "nothing cut", before, [settle_pass()])
 
-    def pruned(self, before: Built, heads: float, ffn: float) -> Built:
-        """Heads and neurons cut; biases and pooling settled then."""
+    def ranking(self, graph: ir.Model) -> Ranking:
+        """What of a folded graph is worth keeping: on mail, or by weights where there is none.
+
+        Raises:
+            InputError: there is nothing that could be cut.
+        """
+        anatomy = anatomy_of(graph)
+        if not self.fitting:
+            return by_weights(graph, anatomy)
+        return by_moments(graph, anatomy, moments_of(graph, anatomy, run_graph, self.fitting))
+
+    def pruned(
+        self, before: Built, heads: float, ffn: float, ranking: Ranking | None = None
+    ) -> Built:
+        """Heads and neurons cut; biases and pooling settled then.
+
+        Args:
+            before: folded.
+            heads: share of heads that is cut.
+            ffn: share of neurons.
+            ranking: of that graph, where it is known already.
+        """
+        step = Pass(
+            "prune",
+            lambda model: _cut(model, heads, ffn, ranking or self.ranking(model), self.fitting),
+            None,
+        )
         what = f"{heads:.0%} of heads, {ffn:.0%} of neurons cut"
-        return self.made("pruned", what, before, [self._prune(heads, ffn), settle_pass()])
+        return self.made("pruned", what, before, [step, settle_pass()])
 
     def quantized(self, before: Built, bits: int = 8) -> Built:
         """Weights as integers."""
-        return self.made("quantized", f"{bits}-bit integers", before, [_quantize(bits)])
+        step = Pass(
+            "quantize",
+            lambda model: _quantized(model, bits, self.fitting, self.held.feeds),
+            None,
+        )
+        return self.made("quantized", f"{bits}-bit integers", before, [step])
 
     def fused(self, before: Built) -> Built:
         """Kernels grouped."""
@@ -140,9 +177,6 @@ class Workshop:
         # as far as rounding itself did, and no further.
         step = replace(step, tolerance=max(step.tolerance or 0.0, before.rounded))
         return self.made("fused", "kernels grouped", before, [step])
-
-    def _prune(self, heads: float, ffn: float) -> Pass:
-        return Pass("prune", lambda model: _pruned(model, heads, ffn, self.fitting), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,32 +292,36 @@ def in_floats(graph: ir.Model) -> tuple[ir.Model, str]:
     return restored(graph), f"32-bit floats, restored from the integers that it ships ({state})"
 
 
-def _pruned(model: ir.Model, heads: float, ffn: float, feeds: Sequence[Feeds]) -> Outcome:
-    from winnow.compiler.anatomy import anatomy_of
-    from winnow.compiler.prune import Keep, Plan, cut
-    from winnow.compiler.prune_fit import refitted
-    from winnow.compiler.prune_scores import by_reconstruction, by_weights
-
+def _cut(
+    model: ir.Model, heads: float, ffn: float, ranking: Ranking, mail: Sequence[Feeds]
+) -> Outcome:
+    """As `winnow prune --mail` does it: what is left is fitted to make up for the rest."""
     anatomy = anatomy_of(model)
-    ranking = (
-        by_reconstruction(model, anatomy, run_graph, feeds) if feeds else by_weights(model, anatomy)
-    )
-    kept = []
-    for number, layer in enumerate(anatomy.layers):
-        h = max(1, round((1 - heads) * layer.attention.heads))
-        f = max(1, round((1 - ffn) * layer.feed.neurons))
-        kept.append(
-            Keep(
-                tuple(sorted(ranking.heads[number][:h].tolist())),
-                tuple(sorted(ranking.neurons[number][:f].tolist())),
-            )
+    plan = Plan(
+        tuple(
+            kept(ranking, number, _left(one.heads, heads), _left(one.neurons, ffn))
+            for number, one in enumerate(widths_of(anatomy))
         )
-    plan = Plan(tuple(kept))
+    )
     smaller = cut(model, plan)
-    if feeds:
-        smaller = refitted(model, smaller, plan, run_graph, [(one, one) for one in feeds])
+    if mail:
+        smaller = refitted(model, smaller, plan, run_graph, [(one, one) for one in mail])
     return Outcome(smaller)
 
 
-def _quantize(bits: int) -> Pass:
-    return Pass("quantize", lambda model: Outcome(quantize(copied(model), bits=bits)[0]), None)
+def _left(count: int, share: float) -> int:
+    """How many stay; halves of one do."""
+    return max(1, count - int(share * count + 1e-9))
+
+
+def _quantized(
+    model: ir.Model, bits: int, mail: Sequence[Feeds], others: Sequence[Mapping[str, Any]]
+) -> Outcome:
+    """As `winnow quantize` does it: nodes that move the answers most are written more finely."""
+    feeds = [dict(one) for one in mail or others]
+    aside = max(1, len(feeds) * LOOKED_AT // (LOOKED_AT + JUDGED))
+    looked = tuple(feeds[:aside])
+    judged = tuple(feeds[aside : aside + JUDGED]) or looked
+    wish = search.Options(bits=bits, tolerance=TOLERANCES[bits], fitted=bool(mail))
+    found = search.search(model, search.Probes(run_graph, looked, judged), wish)
+    return Outcome(found.model, refused=found.refused)

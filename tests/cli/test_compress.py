@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +12,21 @@ from tests.cli.conftest import Run
 from tests.compiler.exports import Spelling, bert
 from winnow.cli import build_parser
 from winnow.compiler.graph import opened, serialised
+from winnow.compiler.passes import Outcome
+from winnow.compiler.quantize import quantize
 from winnow.recipe_compress import RECIPES
 
 QUICK = ("--seconds", 0.01)
+
+
+@pytest.fixture(autouse=True)
+def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Round every node; looking for the ones that had better not be takes seconds."""
+
+    def rounded(model: Any, bits: int, *_: Any) -> Outcome:
+        return Outcome(quantize(model, bits=bits)[0])
+
+    monkeypatch.setattr("winnow.recipe_ladder._quantized", rounded)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,12 +15,24 @@ from tests.compiler.exports import Spelling, bert
 from tests.synthetic import message
 from winnow.cli import build_parser
 from winnow.compiler.graph import serialised
+from winnow.compiler.passes import Outcome
+from winnow.compiler.quantize import quantize
 from winnow.ladder.peers import NAMES
 from winnow.ladder.rung import FIGURES
 from winnow.verdict import Label
 
 QUICK = ("--seconds", 0.01, "--peers", "none")
 RUNGS = ["baseline", "folded", "pruned", "quantized", "fused"]
+
+
+@pytest.fixture(autouse=True)
+def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Round every node; looking for the ones that had better not be takes seconds."""
+
+    def rounded(model: Any, bits: int, *_: Any) -> Outcome:
+        return Outcome(quantize(model, bits=bits)[0])
+
+    monkeypatch.setattr("winnow.recipe_ladder._quantized", rounded)
 
 
 @pytest.fixture(scope="session")
@@ -156,6 +169,16 @@ def test_tables(winnow: Run, bare: Path) -> None:
     assert "256 tokens missing: the model takes 40 tokens at most." in done.out
     assert "--mail CORPUS" in done.out
     assert "baseline beside itself" in done.out
+
+
+@pytest.mark.parametrize(("load", "told"), [(0.3, False), (30.0, True)])
+def test_a_busy_machine_is_told(
+    winnow: Run, bare: Path, monkeypatch: pytest.MonkeyPatch, load: float, told: bool
+) -> None:
+    """Then milliseconds are of waiting, too."""
+    monkeypatch.setattr("os.getloadavg", lambda: (load, load, load))
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    assert ("The machine was busy" in winnow("ladder", bare, *QUICK).out) is told
 
 
 def test_peers_are_shown(winnow: Run, bare: Path) -> None:

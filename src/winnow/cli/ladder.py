@@ -31,6 +31,7 @@ HELP = "measure a reader's graph step by step as it is compiled, beside other pr
 _SHARE = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]+)?)\s*(%?)\s*")
 _MOST_SECONDS, _MOST_MESSAGES = 86_400.0, 1_000_000
 _NONE = "-"
+_BUSY = 0.8  # programs for each core
 _WORTH = (
     ("right\n%", "accuracy_percent", 2),
     ("points\nlost", "accuracy_loss_points", 2),
@@ -225,7 +226,8 @@ def _print(out: Console, found: Ladder) -> None:
         out.print()
         print_table(out, peers_table(found.climbed.peers))
     print_reasons(out, rungs, found.climbed.peers)
-    out.print(_noise(found), style="dim", soft_wrap=True)
+    for line in filter(None, (_noise(found), _busy(found))):
+        out.print(line, style="dim", soft_wrap=True)
 
 
 def costs_table(rungs: Sequence[Rung]) -> Table:
@@ -323,4 +325,15 @@ def _noise(found: Ladder) -> str:
     return (
         f"The baseline beside itself: {one.value:.3f} times as fast ({bounds}); what differs by "
         "less is noise. Energy is estimated; its factors are in --json."
+    )
+
+
+def _busy(found: Ladder) -> str:
+    """Whether others wanted the processor, too."""
+    busy, cores = found.machine["busy"], found.machine["cores"]
+    if busy is None or not cores or busy < _BUSY * cores:
+        return ""
+    return (
+        f"The machine was busy ({busy:.1f} programs for {cores} cores): milliseconds and messages "
+        "a second have waited for others; times faster are of the processor's own time."
     )
