@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 from onnx_ir.passes import common
 
 from winnow.compiler.distrust import harm_of
-from winnow.compiler.verify import fault_of, form_of, weight_fault
+from winnow.compiler.verify import NORM_OPSET, fault_of, form_of, weight_fault
 from winnow.errors import InputError
 
 # A file of one protobuf message cannot be larger.
 LARGEST_BYTES = (2 << 30) - 1
+# The first format of the file that knows NORM_OPSET.
+_NORM_FORMAT = 8
+# From opset 13 to NORM_OPSET these two alone came to mean something else.
+_CHANGED = frozenset({"BatchNormalization", "RoiAlign"})
 
 
 def opened(path: Path, largest: int = LARGEST_BYTES) -> ir.Model:
@@ -29,6 +33,8 @@ def opened(path: Path, largest: int = LARGEST_BYTES) -> ir.Model:
     Raises:
         InputError: it is no graph, damaged, too large, or of a form that no pass can work on.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
+        raise InputError(f"{path} is no file; name an ONNX file.")
     try:
         with path.open("rb") as file:
             data = file.read(largest + 1)
@@ -116,7 +122,10 @@ def _take_in(model: ir.Model, path: Path, largest: int) -> None:
         location = os.fspath(tensor.location)
         if os.path.basename(location) != location or location in ("", ".", ".."):
             raise InputError(f"{path} keeps weights outside its folder ({location}); refused.")
-        left -= tensor.nbytes
+        try:
+            left -= tensor.nbytes
+        except TypeError as error:  # strings, or no type at all
+            raise InputError(f"{path}: the weight {tensor.name!r} holds no numbers.") from error
         if left < 0:
             raise InputError(f"{path} has more than {largest:,} bytes of weights.")
         beside = path.parent / location
@@ -136,12 +145,25 @@ def _checked(model: ir.Model, name: str) -> ir.Model:
     try:
         common.InlinePass()(model)
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+        # Old exporters list weights among the inputs, so that a caller could give others.
+        common.RemoveInitializersFromInputsPass()(model)
     except Exception as error:
         raise InputError(f"{name} is not a well-formed ONNX graph ({_first(error)}).") from error
     fault = fault_of(model) or weight_fault(model)
     if fault:
         raise InputError(f"{name}: {fault}.")
+    _raise_opset(model)
     return model
+
+
+def _raise_opset(model: ir.Model) -> None:
+    """Let a graph know LayerNormalization, in place, where no operator means anything else then."""
+    opsets = model.graph.opset_imports
+    if "ai.onnx" in opsets:  # the long name of ""
+        opsets[""] = max(opsets.pop("ai.onnx"), opsets.get("", 0))
+    if opsets[""] < NORM_OPSET and not any(node.op_type in _CHANGED for node in model.graph):
+        opsets[""] = NORM_OPSET
+        model.ir_version = max(model.ir_version or 0, _NORM_FORMAT)
 
 
 def _first(error: Exception) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-# LayerNormalization came with 17; older spellings are matched all the same. Below 13 axes are
-# attributes, and every rule would need a second form.
+# Below 13 axes are attributes, and every rule would need a second form.
 OLDEST_OPSET, NEWEST_OPSET = 13, 26
+# LayerNormalization came with 17; a graph of an older opset is raised to it (graph.py).
+NORM_OPSET = 17
 # The contributed operators of ONNX Runtime, which our fused graphs are made of.
 CONTRIBUTED = "com.microsoft"
 _DOMAINS = frozenset({"", "ai.onnx", CONTRIBUTED})
@@ -29,8 +30,11 @@ def form_of(proto: Any) -> str:
     opset = versions.get("", versions.get("ai.onnx", 0))
     if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
         return f"operators of opset {opset}; export it with one of {OLDEST_OPSET} to {NEWEST_OPSET}"
-    known = {entry.name for entry in graph.input} | {entry.name for entry in graph.initializer}
-    known |= {entry.values.name for entry in graph.sparse_initializer} | {""}
+    weights = [entry.name for entry in graph.initializer]
+    weights += [entry.values.name for entry in graph.sparse_initializer]
+    known = {entry.name for entry in graph.input} | {*weights, ""}
+    if len(set(weights)) != len(weights):
+        return "two weights of one name"
     for node in graph.node:
         missing = [name for name in node.input if name not in known]
         if missing:
@@ -65,7 +69,10 @@ def fault_of(model: ir.Model) -> str:
     for output in graph.outputs:
         if output not in known:
             return f"the output {output.name!r} is made by no node"
-    names = [value.name for value in known]
+    # An output that a node leaves out has no name, and nobody reads it.
+    names = [value.name or "" for value in known if value.name or value.uses()]
+    if "" in names:
+        return "a value without a name"
     return "" if len(set(names)) == len(names) else "two values of one name"
 
 
@@ -75,7 +82,8 @@ def weight_fault(model: ir.Model) -> str:
         if value.const_value is None:
             return f"the weight {name!r} has no values"
         array = value.const_value.numpy()
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        floats = array.dtype.kind == "f" or value.const_value.dtype == ir.DataType.BFLOAT16
+        if floats and not np.isfinite(array).all():
             if array.size == 1 and not np.isnan(array).any():
                 continue  # a mask's minus infinity
             return f"the weight {name!r} holds a value that is no number; train it again"
