@@ -21,6 +21,8 @@ _NAMES = {
 }
 # What the first stage says of each message, for a graph that gives the whole answer (answer.py).
 _SCORES = frozenset({"reflex", "opening"})
+# Positions of a graph that does not say how many it has.
+UNKNOWN = 512
 _WHOLE = (ir.DataType.INT64, ir.DataType.INT32)
 
 Feeds = dict[str, NDArray[Any]]
@@ -50,6 +52,8 @@ def roles_of(model: ir.Model) -> dict[str, str]:
         found[value.name or ""] = role
     if IDS not in found.values():
         raise InputError("the graph has no input of token ids: it is no text model.")
+    if list(found.values()).count(IDS) > 1:
+        raise InputError("the graph has several inputs of token ids; only one text can be read.")
     return found
 
 
@@ -59,7 +63,7 @@ def vocabulary_of(model: ir.Model) -> int:
     Raises:
         InputError: ids are not looked up in a table.
     """
-    return max(_table_sizes(model, IDS), default=0) or _no_table()
+    return min(_table_sizes(model, IDS), default=0) or _no_table()
 
 
 def kinds_of(model: ir.Model) -> int:
@@ -68,26 +72,28 @@ def kinds_of(model: ir.Model) -> int:
 
 
 def positions_of(model: ir.Model) -> int:
-    """Most tokens that the graph takes: rows of its table of positions, 512 where unknown."""
-    stated = model.metadata_props.get("positions", "")
-    if stated.isdigit():
-        return int(stated)
-    sizes = [
-        array.const_value.shape[0]
-        for name, array in model.graph.initializers.items()
-        if "position" in name.lower()
-        and array.const_value is not None
-        and len(array.const_value.shape) == 2
-        and array.const_value.shape[0] > 1
-    ]
-    return int(min(sizes, default=512))
+    """Most tokens that the graph takes: as it says, or its table of positions, 512 where unknown.
+
+    A graph whose inputs are all of one length takes that.
+    """
+    fixed = _fixed(model, 1)
+    if fixed is not None:
+        return fixed
+    stated = model.metadata_props.get(POSITIONS, "")
+    return int(stated) if stated.isdigit() else min(_table_lengths(model), default=UNKNOWN)
+
+
+def knows_positions(model: ir.Model) -> bool:
+    """Whether the graph says how many tokens it takes."""
+    stated = model.metadata_props.get(POSITIONS, "").isdigit()
+    return stated or _fixed(model, 1) is not None or bool(_table_lengths(model))
 
 
 def feeds_of(model: ir.Model, batch: int, tokens: int, seed: int, *, full: bool = False) -> Feeds:
     """Inputs of a shape, the same for the same seed.
 
     Args:
-        model: a text model.
+        model: a text model; a size that it fixes wins.
         batch: messages.
         tokens: of each, with its padding.
         seed: of chance.
@@ -97,6 +103,7 @@ def feeds_of(model: ir.Model, batch: int, tokens: int, seed: int, *, full: bool 
         InputError: it is no text model.
     """
     chance = np.random.default_rng(seed)
+    batch, tokens = _fixed(model, 0) or batch, _fixed(model, 1) or tokens
     words, kinds = vocabulary_of(model), kinds_of(model)
     lengths = np.full(batch, tokens)
     if not full and tokens > 1:
@@ -130,6 +137,50 @@ def as_feeds(model: ir.Model, ids: NDArray[np.int64], kinds: NDArray[np.int64]) 
     }
     types = {value.name: value.dtype.numpy() for value in model.graph.inputs}
     return {n: values[role][None].astype(types[n]) for n, role in roles_of(model).items()}
+
+
+def _fixed(model: ir.Model, axis: int) -> int | None:
+    """The one size of an axis that inputs may have, None where any will do."""
+    for value in model.graph.inputs:
+        size = value.shape[axis] if value.shape is not None and len(value.shape) > axis else None
+        if isinstance(size, int) and size > 0:
+            return size
+    return None
+
+
+def _table_lengths(model: ir.Model) -> list[int]:
+    """How many tokens each table of positions is enough for."""
+    found = []
+    for name, value in model.graph.initializers.items():
+        table = value.const_value
+        if "position" not in name.lower() or table is None or table.dtype in _WHOLE:
+            continue
+        if len(table.shape) != 2 or table.shape[0] <= 1:
+            continue
+        gathers = [u.node for u in value.uses() if u.node.op_type == "Gather" and u.idx == 0]
+        unused = max((_first_row(node.inputs[1]) for node in gathers), default=0)
+        found.append(int(table.shape[0]) - unused)
+    return found
+
+
+def _first_row(index: ir.Value | None) -> int:
+    """Row of a table that the first token's index is: RoBERTa counts from its padding's on."""
+    node = None if index is None else index.producer()
+    if node is None:
+        return 0
+    if node.op_type == "CumSum":  # of ones: the first sum is 1
+        exclusive = node.attributes.get("exclusive")
+        return 1 if exclusive is None or not exclusive.value else 0
+    numbers = [v.const_value for v in node.inputs if v is not None and v.const_value is not None]
+    start = 0
+    if node.op_type == "Add" and numbers and numbers[0].size == 1:
+        start = int(numbers[0].numpy().reshape(()))
+    if node.op_type not in _COUNTED:
+        return start
+    return start + max(_first_row(value) for value in node.inputs)
+
+
+_COUNTED = frozenset({"Add", "Cast", "Mul", "Unsqueeze", "Expand", "Reshape", "Identity"})
 
 
 def _table_sizes(model: ir.Model, role: str) -> list[int]:
