@@ -161,14 +161,14 @@ def _applied(
     try:
         outcome = step.apply(copied(model))
     except Exception as error:  # a graph that a pass was not written for must not stop the rest
-        return undone(f"it failed: {type(error).__name__}: {str(error)[:200]}")
-    fault = fault_of(outcome.model)
+        return undone(f"it failed: {type(error).__name__}: {_first_line(error)}")
+    fault = fault_of(outcome.model) or _moved(model, outcome.model)
     if fault:
         return undone(f"it left an invalid graph: {fault}")
     try:
         then = proof.outputs(outcome.model)
     except Exception as error:  # whatever the runtime raises
-        return undone(f"the graph does not run: {str(error)[:200]}")
+        return undone(f"the graph does not run: {_first_line(error)}")
     worst = largest_difference(answers, then)
     tolerance = step.tolerance
     if tolerance is not None and rounds(model):
@@ -186,6 +186,22 @@ def _applied(
     return done, outcome.model, then
 
 
+def _moved(before: ir.Model, after: ir.Model) -> str:
+    """What a graph takes or gives under another name, or of another type, than before."""
+    sides = (
+        ("inputs", before.graph.inputs, after.graph.inputs),
+        ("outputs", before.graph.outputs, after.graph.outputs),
+    )
+    for what, ours, theirs in sides:
+        if [(v.name, v.dtype) for v in ours] != [(v.name, v.dtype) for v in theirs]:
+            return f"its {what} are not those of before"
+    return ""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:200]
+
+
 def rounds(model: ir.Model) -> bool:
     """Whether a graph rounds activations to integers."""
     return any(node.op_type in _ROUNDING for node in model.graph)
@@ -199,6 +215,7 @@ def largest_difference(one: Sequence[Values], other: Sequence[Values]) -> float:
             if a.shape != b.shape:
                 return float("inf")
             if a.size:
-                apart = float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max())
+                with np.errstate(invalid="ignore"):  # of two infinities
+                    apart = float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max())
                 worst = max(worst, float("inf") if np.isnan(apart) else apart)
     return worst
