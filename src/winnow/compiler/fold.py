@@ -19,6 +19,7 @@ from winnow.compiler.rules.base import applied, refused
 from winnow.compiler.rules.constants import constants
 from winnow.compiler.rules.layouts import one_transpose
 from winnow.compiler.rules.masks import shared_mask
+from winnow.compiler.rules.neutral import neutral
 from winnow.compiler.rules.shapes import constant_shapes
 from winnow.compiler.rules.tables import tabulated
 
@@ -50,10 +51,10 @@ def folded(model: ir.Model, run: Run) -> Outcome:
     probe = probed(model, run)
     fired += constants(probe)
     fired += constant_shapes(probe)
-    fired += tabulated(probe, run)
-    masks, unmasked = shared_mask(probe)
-    fired += masks
-    refusals += unmasked
+    fired += neutral(probe)
+    for changes, unchanged in (tabulated(probe, run), shared_mask(probe)):
+        fired += changes
+        refusals += unchanged
     drop_unused(model)
     fired += one_transpose(probe)
     drop_unused(model)

@@ -29,12 +29,23 @@ _RANDOM = frozenset(
 _SHAPED_BY: dict[str, tuple[int, ...] | None] = {
     "Reshape": (1,), "Expand": (1,), "ConstantOfShape": (0,), "Tile": (1,), "Pad": (1, 3),
     "Slice": (1, 2, 3, 4), "Range": None, "Split": (1,), "Unsqueeze": (1,), "Squeeze": (1,),
-    "Resize": None, "OneHot": (1,), "TopK": (1,), "ReduceMean": (1,), "ReduceSum": (1,),
+    "Resize": None, "OneHot": (1,), "TopK": (1,), "CenterCropPad": (1,), "SplitToSequence": (1,),
     "NonZero": None, "Unique": None, "Compress": None, "NonMaxSuppression": None,
+    "SequenceAt": None, "AffineGrid": (1,), "Col2Im": None, "MaxUnpool": (2,), "StringSplit": None,
+    **dict.fromkeys(
+        ("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean",
+         "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare"), (1,),
+    ),
+    **dict.fromkeys(
+        ("BlackmanWindow", "DFT", "HammingWindow", "HannWindow", "MelWeightMatrix", "STFT"), None
+    ),
 }  # fmt: skip
 # (batch, tokens); no number of tokens is a multiple of a usual number of heads, and the pairs
 # differ in both, so that no two dimensions are always equal.
 _SHAPES = ((2, 5), (3, 7), (1, 11), (5, 3), (2, 1))
+# What depends on no token is looked at for a long message, too, where that is cheap: attention to
+# a window of tokens looks like attention to all as long as the message fits into the window.
+_FAR = 512
 _SEED = 1_000
 
 
@@ -45,7 +56,8 @@ class Probe:
     Attributes:
         model: the graph.
         depends: on what each value depends: a set of roles of inputs, "shape" and "chance".
-        seen: values by name, one array for each of the probes' inputs.
+        seen: values by name, one array for each of the probes' inputs; one more, the last, where
+            no token is needed for it.
         masks: the mask of each of these inputs, None where the graph has none.
         ids: name of the input of token ids.
         mask: name of the input of the mask, "" where there is none.
@@ -77,31 +89,42 @@ def probed(model: ir.Model, run: Run) -> Probe:
     Raises:
         InputError: it is no text model, or does not run.
     """
-    inputs = _probes(model)
-    roles = roles_of(model)
-    names = [v.name for node in model.graph for v in node.outputs if v.name and v.uses()]
-    names += [v.name for v in model.graph.outputs if v.name and v.name not in names]
+    inputs, far = _probes(model)
+    roles, depends = roles_of(model), dependencies(model)
+    made = [v for node in model.graph for v in node.outputs if v.name]
+    made = [v for v in made if v.uses() or v.is_graph_output()]
+    names = [v.name for v in made]
     found = run(model, inputs, names)
     seen = {name: [values[n] for values in found] for n, name in enumerate(names)}
-    for name in roles:
-        seen[name] = [feeds[name] for feeds in inputs]
+    for name, role in roles.items():
+        seen[name] = [feeds[name] for feeds in inputs] + [far[name]] * (role == MASK)
+    cheap = [v.name for v in made if depends[v] and depends[v] <= {MASK, SHAPE}]
+    if cheap:
+        [values] = run(model, [far], cheap)
+        for name, value in zip(cheap, values, strict=True):
+            seen[name].append(value)
+    for v in made:
+        if not depends[v]:  # always the same: kept once
+            seen[v.name] = [seen[v.name][0]] * (len(inputs) + 1)
     mask = next((name for name, role in roles.items() if role == MASK), "")
     ids = next(name for name, role in roles.items() if role == IDS)
-    return Probe(model, dependencies(model), seen, seen.get(mask), ids, mask)
+    return Probe(model, depends, seen, seen.get(mask), ids, mask)
 
 
-def _probes(model: ir.Model) -> list[Feeds]:
+def _probes(model: ir.Model) -> tuple[list[Feeds], Feeds]:
+    """Inputs of several short shapes, and those of one long message."""
     longest = positions_of(model)
     chance = np.random.default_rng(_SEED)
+    shapes = [*((b, t) for b, t in _SHAPES if t <= longest), (1, min(longest, _FAR))]
     found = []
-    for n, (batch, tokens) in enumerate((b, t) for b, t in _SHAPES if t <= longest):
+    for n, (batch, tokens) in enumerate(shapes):
         feeds = feeds_of(model, batch, tokens, _SEED + n)
         for name, role in roles_of(model).items():
             if role == MASK:  # any pattern of holes: a mask counts tokens by place, not by number
-                holes = chance.integers(0, 2, (batch, tokens))
+                holes = chance.integers(0, 2, feeds[name].shape)
                 feeds[name] = holes.astype(feeds[name].dtype)
         found.append(feeds)
-    return found
+    return found[:-1], found[-1]
 
 
 def dependencies(model: ir.Model) -> dict[ir.Value, frozenset[str]]:
@@ -112,8 +135,8 @@ def dependencies(model: ir.Model) -> dict[ir.Value, frozenset[str]]:
     shapes: dict[ir.Value, frozenset[str]] = {}
     for value in model.graph.inputs:
         role = roles.get(value.name or "")
-        values[value] = frozenset({role, SHAPE}) if role else nothing
-        shapes[value] = frozenset({SHAPE}) if role else nothing
+        values[value] = frozenset({role or _CHANCE, SHAPE})
+        shapes[value] = frozenset({SHAPE})
     for node in model.graph:
         read = [value for value in node.inputs if value is not None]
         content = nothing.union(*(values.get(v, nothing) for v in read))

@@ -6,9 +6,11 @@ Reshape(Transpose(Reshape(x, [-1, t, 64]), 0 2 1), [b, h, 64, t])  ->  Transpose
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from winnow.compiler.passes import Fired, Values
 from winnow.compiler.probe import Probe
@@ -43,12 +45,14 @@ def permutation(before: Values | None, after: Values | None) -> list[int] | None
     if not 1 < rank <= _MOST_AXES or before[0].dtype.kind != "f":
         return None
     for order in permutations(range(rank)):
-        if all(
-            a.transpose(order).shape == b.shape and np.array_equal(a.transpose(order), b)
-            for a, b in zip(before, after, strict=True)
-        ):
+        if all(_equal(a.transpose(order), b) for a, b in zip(before, after, strict=False)):
             return list(order)
     return None
+
+
+def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether all is the same; what is no number, as a row without a key may be, is so in both."""
+    return one.shape == other.shape and np.array_equal(one, other, equal_nan=True)
 
 
 def _chain(node: ir.Node) -> list[ir.Node]:

@@ -11,12 +11,16 @@ padding alone, which has no answer either way.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
+
 import numpy as np
 import onnx_ir as ir
 
 from winnow.compiler.inputs import MASK
 from winnow.compiler.passes import Fired, Refused
 from winnow.compiler.probe import SHAPE, Probe
+from winnow.compiler.rules.attention import mask_of
 from winnow.compiler.rules.base import constant
 
 NAME = "SharedMask"
@@ -42,6 +46,8 @@ def shared_mask(probe: Probe) -> tuple[list[Fired], list[Refused]]:
             if added is None or added[0].ndim != 4 or not _is_added(probe, node, scores):
                 continue
             name = node.name or ""
+            if _is_shared(value):
+                continue
             far = masked_by(probe, value)
             if far is None:
                 refused.append(
@@ -50,23 +56,28 @@ def shared_mask(probe: Probe) -> tuple[list[Fired], list[Refused]]:
                 continue
             if far not in made:
                 made[far] = _added(probe, far)
-            if value is not made[far]:
-                node.replace_input_with(place, made[far])
-                fired.append(Fired(NAME, name))
+            node.replace_input_with(place, made[far])
+            fired.append(Fired(NAME, name))
     return fired, refused
+
+
+def _is_shared(value: ir.Value | None) -> bool:
+    """Whether a mask is of the form already that others are brought into."""
+    found = None if value is None else mask_of(value)
+    return found is not None and bool(np.isfinite(found[1]))
 
 
 def masked_by(probe: Probe, value: ir.Value | None) -> float | None:
     """The number that a value has where a key is padding and 0 where it is not, or None."""
     far: set[float] = set()
     for array, mask in zip(probe.of(value) or [], probe.masks or [], strict=True):
-        if (array.shape[0], array.shape[3]) != mask.shape:
+        if array.dtype != np.float32 or (array.shape[0], array.shape[3]) != mask.shape:
             return None
         keep = np.broadcast_to((mask != 0)[:, None, None, :], array.shape)
         if (array[keep] != 0).any():
             return None
         far |= set(np.unique(array[~keep]).tolist())
-    if len(far) != 1 or max(far) > _FAR_BELOW:
+    if len(far) != 1 or not max(far) <= _FAR_BELOW:  # which is so of what is no number
         return None
     return max(far.pop(), float(np.finfo(np.float32).min))
 
@@ -76,7 +87,7 @@ def _is_added(probe: Probe, node: ir.Node, scores: ir.Value | None) -> bool:
     before, after = probe.of(scores), probe.of(node.outputs[0])
     if before is None or after is None:
         return False
-    return all(a.shape == b.shape for a, b in zip(before, after, strict=True))
+    return all(a.shape == b.shape for a, b in zip(before, after, strict=False))
 
 
 def _added(probe: Probe, far: float) -> ir.Value:
@@ -89,7 +100,14 @@ def _added(probe: Probe, far: float) -> ir.Value:
     keep = ir.node("Cast", [mask], {"to": ir.DataType.BOOL.value}, name="mask.keep")
     keys = ir.node("Unsqueeze", [keep.outputs[0], axes], name="mask.keys")
     added = ir.node("Where", [keys.outputs[0], zero, low], name="mask.added")
+    taken = {value.name for node in graph for value in node.outputs}
     for node in (keep, keys, added):
+        node.name = next(n for n in _names(node.name) if f"{n}:0" not in taken)
         node.outputs[0].name = f"{node.name}:0"
     graph.insert_before(graph[0], [keep, keys, added])
     return added.outputs[0]
+
+
+def _names(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}.{n}" for n in count(1))

@@ -10,9 +10,10 @@ import onnx_ir as ir
 
 from winnow.compiler.passes import Fired
 from winnow.compiler.probe import SHAPE, Probe
-from winnow.compiler.rules.base import attribute, constant
+from winnow.compiler.rules.base import attribute, constant, whole_numbers
 
 NAME = "ConstantShapes"
+_COPIED = 2
 
 
 def constant_shapes(probe: Probe) -> list[Fired]:
@@ -31,13 +32,13 @@ def constant_shapes(probe: Probe) -> list[Fired]:
 
 def _target(probe: Probe, node: ir.Node) -> bool:
     x, wanted = node.inputs
-    if wanted is None or wanted.const_value is not None or not probe.only(wanted, SHAPE):
+    if wanted is None or not probe.only(wanted, SHAPE):
         return False
     before, after = probe.of(x), probe.of(node.outputs[0])
     if before is None or after is None:
         return False
     target = target_of([a.shape for a in before], [a.shape for a in after])
-    if target is None:
+    if target is None or target == whole_numbers(wanted):
         return False
     sizes = constant(probe.model, np.array(target, dtype=np.int64), f"shape.{_spelt(target)}")
     node.replace_input_with(1, sizes)
@@ -49,6 +50,8 @@ def _target(probe: Probe, node: ir.Node) -> bool:
 def target_of(before: list[tuple[int, ...]], after: list[tuple[int, ...]]) -> list[int] | None:
     """A constant target that reshapes each of some shapes as was seen, or None.
 
+    Sizes of the first two axes, messages and tokens, are copied where they are the same before.
+
     Args:
         before: shapes that were reshaped.
         after: what became of each.
@@ -57,11 +60,12 @@ def target_of(before: list[tuple[int, ...]], after: list[tuple[int, ...]]) -> li
     target: list[int] = []
     for axis in range(rank):
         sizes = {shape[axis] for shape in after}
-        same = all(axis < len(a) and a[axis] == b[axis] for a, b in zip(before, after, strict=True))
-        if len(sizes) == 1:
-            target.append(sizes.pop())
-        elif same:
+        pairs = zip(before, after, strict=False)
+        same = all(axis < len(a) and a[axis] == b[axis] for a, b in pairs)
+        if same and (axis < _COPIED or len(sizes) > 1):
             target.append(0)
+        elif len(sizes) == 1:
+            target.append(sizes.pop())
         elif -1 not in target:
             target.append(-1)
         else:
@@ -75,7 +79,7 @@ def _does_nothing(probe: Probe, node: ir.Node) -> bool:
         return False
     if node.outputs[0].is_graph_output():
         return False
-    return all(a.shape == b.shape for a, b in zip(before, after, strict=True))
+    return all(a.shape == b.shape for a, b in zip(before, after, strict=False))
 
 
 def _spelt(target: list[int]) -> str:
