@@ -102,9 +102,11 @@ def weight(value: ir.Value | None) -> NDArray[np.float32] | None:
 
 
 def scalar(value: ir.Value | None) -> float | None:
-    """A constant of one number, or None."""
+    """A constant of one number, which gives nothing another shape, or None."""
     array = array_of(value)
-    return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
+    if array is None or array.size != 1 or array.ndim > 1:
+        return None
+    return float(array.reshape(()))
 
 
 def whole_numbers(value: ir.Value | None) -> list[int] | None:
@@ -121,8 +123,16 @@ def attribute(node: ir.Node, name: str, default: Any = None) -> Any:
 
 def constant(model: ir.Model, value: Any, name: str) -> ir.Value:
     """A constant of a graph; one that is there under that name and is the same is used again."""
+    return stored(model.graph, value, name)
+
+
+def stored(graph: ir.Graph, value: Any, name: str) -> ir.Value:
+    """`constant` for rewritings, which see no model.
+
+    The engine's own way (`op.initializer`) puts a constant in the place of another one of its name.
+    """
     array = np.asarray(value)
-    taken = model.graph.initializers
+    taken = graph.initializers
     place, n = name, 0
     while place in taken:
         there = array_of(taken[place])
@@ -132,5 +142,13 @@ def constant(model: ir.Model, value: Any, name: str) -> ir.Value:
         place = f"{name}.{n}"
     made = ir.Value(name=place, const_value=ir.tensor(array, name=place))
     made.shape, made.type = ir.Shape(array.shape), ir.TensorType(made.const_value.dtype)
-    model.graph.register_initializer(made)
+    graph.register_initializer(made)
     return made
+
+
+def graph_of(value: ir.Value) -> ir.Graph:
+    """The graph that a value is in."""
+    producer = value.producer()
+    graph = value.graph if producer is None else producer.graph
+    assert graph is not None
+    return graph

@@ -13,7 +13,7 @@ import onnx_ir as ir
 from onnxscript.rewriter._basics import MatchResult
 from onnxscript.rewriter.pattern import OrValue
 
-from winnow.compiler.rules.base import Rule, fine, refuse, scalar
+from winnow.compiler.rules.base import Rule, fine, graph_of, refuse, scalar
 from winnow.compiler.verify import CONTRIBUTED
 
 GELU_OPSET = 20
@@ -34,9 +34,7 @@ class _Gelu(Rule):
 
     def rewrite(self, op: Any, x: ir.Value, **_: Any) -> Any:
         """One node: ONNX's own from opset 20, before that ONNX Runtime's."""
-        producer = x.producer()
-        graph = x.graph if producer is None else producer.graph
-        if graph is not None and graph.opset_imports.get("", 0) >= GELU_OPSET:
+        if graph_of(x).opset_imports.get("", 0) >= GELU_OPSET:
             return op.Gelu(x, approximate=self.approximate)
         if self.approximate == "tanh":
             return op.FastGelu(x, _domain=CONTRIBUTED)

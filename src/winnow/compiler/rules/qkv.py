@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 from onnxscript.rewriter._basics import MatchResult
 
-from winnow.compiler.rules.base import Rule, fine, refuse, weight
+from winnow.compiler.rules.base import Rule, fine, graph_of, refuse, stored, weight
 from winnow.compiler.verify import CONTRIBUTED
 
 
@@ -52,11 +52,11 @@ class _PackQueryKeyValue(Rule):
         assert node is not None
         options = {name: found.value for name, found in node.attributes.items()}
         options["qkv_hidden_sizes"] = [w.shape[1] for w in kernels]
-        name = f"{wq.name}.packed"
-        inputs = [
+        graph = graph_of(x)
+        inputs = [  # layers that share their weights share these
             x,
-            op.initializer(ir.tensor(np.concatenate(kernels, axis=1), name=name), name=name),
-            op.initializer(ir.tensor(np.concatenate(biases)), name=f"{mixed.name}.packed.bias"),
+            stored(graph, np.concatenate(kernels, axis=1), f"{wq.name}.packed"),
+            stored(graph, np.concatenate(biases), f"{bq.name}.packed"),
             *([] if mask is None else [mask]),
         ]
         return op.op("Attention", *inputs, _domain=CONTRIBUTED, **options)

@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 from onnxscript.rewriter._basics import MatchResult
 
-from winnow.compiler.rules.base import Rule, fine, refuse, scalar
+from winnow.compiler.rules.base import Rule, fine, graph_of, refuse, scalar, stored, weight
 
 
 class DivToMul(Rule):
@@ -24,11 +24,11 @@ class DivToMul(Rule):
 
     def check(self, context: Any, by: ir.Value, **_: Any) -> MatchResult:
         """Refuse what is no number, and 0."""
-        return fine() if scalar(by) else refuse("the divisor is no constant number", by)
+        return fine() if _factor(by) else refuse("the divisor is no constant number", by)
 
     def rewrite(self, op: Any, q: ir.Value, k: ir.Value, by: ir.Value) -> Any:
         """Multiply by the inverse: the same in 32 bits where it is a power of two."""
-        return op.Mul(op.MatMul(q, k), _number(op, 1.0 / (scalar(by) or 1.0), q))
+        return op.Mul(op.MatMul(q, k), _number(1.0 / (scalar(by) or 1.0), q))
 
 
 class ScaleBothAfter(Rule):
@@ -40,13 +40,13 @@ class ScaleBothAfter(Rule):
 
     def check(self, context: Any, a: ir.Value, b: ir.Value, **_: Any) -> MatchResult:
         """Refuse what is no number."""
-        if scalar(a) is None or scalar(b) is None:
+        if _factor(a) is None or _factor(b) is None:
             return refuse("a factor is no constant number", a, b)
         return fine()
 
     def rewrite(self, op: Any, q: ir.Value, k: ir.Value, a: ir.Value, b: ir.Value) -> Any:
         """One factor, after."""
-        return op.Mul(op.MatMul(q, k), _number(op, (scalar(a) or 0.0) * (scalar(b) or 0.0), q))
+        return op.Mul(op.MatMul(q, k), _number((scalar(a) or 0.0) * (scalar(b) or 0.0), q))
 
 
 class ScaleAfter(Rule):
@@ -58,7 +58,7 @@ class ScaleAfter(Rule):
 
     def check(self, context: Any, a: ir.Value, k: ir.Value, **_: Any) -> MatchResult:
         """Refuse what is no number, and products with weights, which are no scores."""
-        if scalar(a) is None:
+        if _factor(a) is None:
             return refuse("the factor is no constant number", a)
         if k.const_value is not None:
             return refuse("a product with weights, not with keys", k)
@@ -66,7 +66,7 @@ class ScaleAfter(Rule):
 
     def rewrite(self, op: Any, q: ir.Value, k: ir.Value, a: ir.Value) -> Any:
         """One factor, after."""
-        return op.Mul(op.MatMul(q, k), _number(op, scalar(a) or 0.0, q))
+        return op.Mul(op.MatMul(q, k), _number(scalar(a) or 0.0, q))
 
 
 class ScaleOfDivAfter(ScaleAfter):
@@ -78,15 +78,20 @@ class ScaleOfDivAfter(ScaleAfter):
 
     def check(self, context: Any, a: ir.Value, k: ir.Value, **_: Any) -> MatchResult:
         """Refuse what is no number, and 0."""
-        return super().check(context, a, k) if scalar(a) else refuse("no constant divisor", a)
+        return super().check(context, a, k) if _factor(a) else refuse("no constant divisor", a)
 
     def rewrite(self, op: Any, q: ir.Value, k: ir.Value, a: ir.Value) -> Any:
         """One factor, after."""
-        return op.Mul(op.MatMul(q, k), _number(op, 1.0 / (scalar(a) or 1.0), q))
+        return op.Mul(op.MatMul(q, k), _number(1.0 / (scalar(a) or 1.0), q))
 
 
 RULES = [DivToMul, ScaleBothAfter, ScaleAfter, ScaleOfDivAfter]
 
 
-def _number(op: Any, value: float, of: ir.Value) -> ir.Value:
-    return op.initializer(ir.tensor(np.float32(value)), name=f"{of.name}.scale")
+def _factor(value: ir.Value) -> float | None:
+    """A constant number of 32 bits, as what replaces it is."""
+    return None if weight(value) is None else scalar(value)
+
+
+def _number(value: float, of: ir.Value) -> ir.Value:
+    return stored(graph_of(of), np.float32(value), f"{of.name}.scale")
