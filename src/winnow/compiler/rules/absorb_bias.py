@@ -47,7 +47,7 @@ def absorbed_biases(model: ir.Model) -> tuple[list[Fired], list[Refused]]:
             refused.append(Refused(NAME, name, "what is skipped is no layer normalisation's"))
             continue
         beside = _beside(norm.outputs[0], node)
-        if beside is None:
+        if beside is None or place.inner in beside:
             reason = "what is skipped is read by more than products with weights"
             refused.append(Refused(NAME, name, reason))
             continue
@@ -63,7 +63,7 @@ def _place(node: ir.Node) -> _Place | None:
         return None
     for value in node.inputs:
         inner = None if value is None else value.producer()
-        if inner is None or inner.op_type != "Add" or len(_uses(inner)) != 1:
+        if inner is None or inner.op_type != "Add" or not _only_used(inner):
             continue
         for at in (0, 1):
             bias, product = weight(inner.inputs[at]), inner.inputs[1 - at]
@@ -75,6 +75,11 @@ def _place(node: ir.Node) -> _Place | None:
 
 def _uses(node: ir.Node) -> Sequence[ir.Usage]:
     return tuple(node.outputs[0].uses())
+
+
+def _only_used(node: ir.Node) -> bool:
+    """Whether one node reads what a node makes, and nobody else."""
+    return len(_uses(node)) == 1 and not node.outputs[0].is_graph_output()
 
 
 def _norm_of(skip: ir.Value) -> ir.Node | None:
@@ -104,7 +109,7 @@ def _beside(x: ir.Value, total: ir.Node) -> list[ir.Node] | None:
             continue
         kernel = weight(node.inputs[1]) if node.op_type == "MatMul" else None
         after = [u.node for u in _uses(node)]
-        if kernel is None or kernel.ndim != 2 or use.idx != 0 or len(after) != 1:
+        if kernel is None or kernel.ndim != 2 or use.idx != 0 or not _only_used(node):
             return None
         biases = [weight(v) for v in after[0].inputs] if after[0].op_type == "Add" else []
         if not any(b is not None and b.ndim == 1 for b in biases):

@@ -18,6 +18,8 @@ from winnow.compiler.rules.base import Rule, attribute, fine, refuse, scalar, wh
 from winnow.compiler.verify import CONTRIBUTED
 
 _APART, _TURNED = (0, 2, 1, 3), (0, 2, 3, 1)
+# Spellings of the first two sizes of a Reshape that leave them as they are.
+_KEPT = ([0, 0], [0, -1], [-1, 0])
 
 
 class _Attention(Rule):
@@ -55,9 +57,9 @@ class _Attention(Rule):
         if heads is None or apart[1] != apart[0] or heads_of(apart[2]) != heads:
             return refuse(f"heads are taken apart in another way: {apart}", q_shape)
         together = whole_numbers(shape)
-        if together is None or len(together) != 3:
+        if together is None or len(together) != 3 or together[:2] not in _KEPT:
             return refuse(f"heads are put together in another way: {together}", shape)
-        if scalar(scale) is None:
+        if not scalar(scale):  # the operator takes 0 for one over the root of the size
             return refuse("the scale is no constant number", scale)
         softmax = attended.producer()
         assert softmax is not None
@@ -118,8 +120,8 @@ RULES = [FuseMaskedAttention, FuseAttention]
 
 
 def heads_of(target: list[int] | None) -> int | None:
-    """Number of heads that a Reshape to (b, t, h, d) makes, or None."""
-    if target is None or len(target) != 4 or target[3] < 1:
+    """Number of heads that a Reshape of (b, t, w) to (b, t, h, d) makes, or None."""
+    if target is None or len(target) != 4 or target[3] < 1 or target[:2] not in _KEPT:
         return None
     return target[2] if target[2] > 0 else None
 
@@ -134,6 +136,7 @@ def mask_of(added: ir.Value) -> tuple[ir.Value, float] | None:
         return None
     keep = None if keys.inputs[0] is None else keys.inputs[0].producer()
     far = scalar(where.inputs[2])
-    if keep is None or keep.op_type != "Cast" or keep.inputs[0] is None or far is None:
+    if keep is None or keep.op_type != "Cast" or far is None:
         return None
-    return keep.inputs[0], far
+    mask = keep.inputs[0]
+    return (mask, far) if mask is not None and mask.is_graph_input() else None

@@ -24,7 +24,7 @@ class FuseBiasGelu(Rule):
     def check(self, context: Any, x: ir.Value, bias: ir.Value, **_: Any) -> MatchResult:
         """Refuse a bias that is no constant vector."""
         vector = weight(bias)
-        if vector is None or vector.ndim != 1:
+        if vector is None or vector.ndim != 1 or vector.size == 1:
             return refuse("the bias is no constant vector", bias)
         return fine()
 

@@ -33,7 +33,8 @@ class _EmbedLayerNorm(Rule):
         length = end.producer()
         if whole_numbers(start) != [0] or whole_numbers(axes) != [0] or length is None:
             return refuse("the rows are not the first ones", start)
-        if length.op_type != "Shape" or attribute(length, "start", 0) != 1:
+        counted = length.op_type == "Shape" and length.inputs[0] is looked_up["ids"]
+        if not counted or attribute(length, "start", 0) != 1:
             return refuse("there are not as many rows as tokens", end)
         gathers = [v.producer() for name, v in looked_up.items() if name in ("word", "kind")]
         for node in (*gathers, normal.producer()):

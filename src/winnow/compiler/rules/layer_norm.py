@@ -11,9 +11,17 @@ import onnx_ir as ir
 from onnxscript.rewriter._basics import MatchResult
 from onnxscript.rewriter.pattern import OrValue
 
-from winnow.compiler.rules.base import Rule, attribute, fine, refuse, scalar, weight, whole_numbers
-
-NORM_OPSET = 17
+from winnow.compiler.rules.base import (
+    Rule,
+    attribute,
+    fine,
+    graph_of,
+    refuse,
+    scalar,
+    weight,
+    whole_numbers,
+)
+from winnow.compiler.verify import NORM_OPSET
 
 
 class SpeltOutLayerNorm(Rule):
@@ -39,7 +47,9 @@ class SpeltOutLayerNorm(Rule):
         two: ir.Value | None = None,
         **_: Any,
     ) -> MatchResult:
-        """Refuse other axes, other powers, and weights that are no vectors."""
+        """Refuse other axes, other powers, weights that are no vectors, and too old a graph."""
+        if graph_of(mean).opset_imports.get("", 0) < NORM_OPSET:
+            return refuse(f"LayerNormalization came with opset {NORM_OPSET}", mean)
         for value in (mean, variance):
             node = value.producer()
             assert node is not None
@@ -53,7 +63,7 @@ class SpeltOutLayerNorm(Rule):
         if scalar(epsilon) is None:
             return refuse("epsilon is no constant number", epsilon)
         vectors = [weight(scale), weight(shift)]
-        if any(vector is None or vector.ndim != 1 for vector in vectors):
+        if any(v is None or v.ndim != 1 or v.size == 1 for v in vectors):
             return refuse("scale or shift is no constant vector", scale, shift)
         return fine()
 

@@ -11,11 +11,12 @@ import numpy as np
 import onnx_ir as ir
 from onnxscript.rewriter._basics import MatchResult
 
+from winnow.compiler.graph import array_of
 from winnow.compiler.rules.base import Rule, fine, refuse, scalar
 
 
 class DropNanGuard(Rule):
-    """Scores are finite, so a softmax of them is a number as long as what is added is finite."""
+    """Products are finite, so a softmax of them is a number if all that is added to them is."""
 
     def pattern(self, op: Any, scores: Any, zero: Any) -> Any:
         """Softmax, looked at."""
@@ -23,17 +24,10 @@ class DropNanGuard(Rule):
         return op.Where(op.IsNaN(p), zero, p)
 
     def check(self, context: Any, scores: ir.Value, **_: Any) -> MatchResult:
-        """Refuse a mask of minus infinity: a message of padding alone would be no number."""
-        added = scores.producer()
-        if added is None or added.op_type != "Add":
-            return fine()
-        for value in added.inputs:
-            mask = None if value is None else value.producer()
-            if mask is None or mask.op_type != "Where":
-                continue
-            far = [scalar(v) for v in mask.inputs[1:]]
-            if any(f is None or not np.isfinite(f) for f in far):
-                return refuse("the mask adds minus infinity", mask)
+        """Refuse what may add minus infinity: a message of padding alone would be no number."""
+        for value in _summands(scores):
+            if not _is_finite(value):
+                return refuse("what is added to the scores may be minus infinity", value)
         return fine()
 
     def rewrite(self, op: Any, scores: ir.Value, p: ir.Value, **_: Any) -> Any:
@@ -44,3 +38,25 @@ class DropNanGuard(Rule):
 
 
 RULES = [DropNanGuard]
+
+
+def _summands(value: ir.Value) -> list[ir.Value]:
+    """What a value is the sum of."""
+    node = value.producer()
+    if node is None or node.op_type != "Add":
+        return [value]
+    return [part for v in node.inputs if v is not None for part in _summands(v)]
+
+
+def _is_finite(value: ir.Value) -> bool:
+    """Whether a value is a product, scaled or not, a choice of two numbers, or a weight."""
+    array, node = array_of(value), value.producer()
+    if array is not None:
+        return bool(np.isfinite(array).all())
+    if node is None:
+        return False
+    if node.op_type == "Where":
+        return all(n is not None and np.isfinite(n) for n in map(scalar, node.inputs[1:]))
+    if node.op_type in ("Mul", "Div"):
+        return all(v is not None and _is_finite(v) for v in node.inputs)
+    return bool(node.op_type == "MatMul")

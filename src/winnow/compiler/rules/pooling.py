@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from winnow.compiler.axes import axes_of
 from winnow.compiler.graph import array_of
 from winnow.compiler.passes import Fired
 from winnow.compiler.rules.base import attribute
@@ -17,20 +18,22 @@ from winnow.compiler.rules.base import attribute
 NAME = "PoolBeforeLastLayer"
 _EACH_ALONE = frozenset({"Gelu", "FastGelu", "Relu", "Tanh", "Erf", "Identity"})
 _SUMS = frozenset({"Add", "Sub", "Mul", "Div"})
+_AXES = 3
 
 
 def pooled_first(model: ir.Model) -> list[Fired]:
     """Move the choice of a token up as far as it goes, in place."""
     found = []
+    axes = axes_of(model)
     work = [node for node in model.graph if _is_choice(node)]
     while work:
         choice = work.pop()
         y = choice.inputs[0]
         before = None if y is None else y.producer()
-        if y is None or before is None or not _only_chosen(y):
+        if y is None or before is None or axes.get(y) != _AXES or not _only_chosen(y):
             continue
         moved = _inputs_to_choose(before)
-        if moved is None:
+        if moved is None or any(axes.get(before.inputs[place]) != _AXES for place in moved):
             continue
         work += _move(model.graph, choice, before, moved)
         found.append(Fired(NAME, before.name or ""))
@@ -53,6 +56,8 @@ def _only_chosen(value: ir.Value) -> bool:
 
 def _inputs_to_choose(node: ir.Node) -> list[int] | None:
     """Places of the inputs of which a token can be taken instead; None where that is not so."""
+    if any(value.uses() or value.is_graph_output() for value in node.outputs[1:]):
+        return None
     if node.op_type in _EACH_ALONE:
         return [0]
     if node.op_type == "LayerNormalization":
@@ -80,12 +85,14 @@ def _move(graph: ir.Graph, choice: ir.Node, node: ir.Node, places: list[int]) ->
         graph.insert_before(node, above)
         node.replace_input_with(place, above.outputs[0])
         made.append(above)
+    if "axis" in node.attributes:  # of three axes the last is 2, of two it is not
+        node.attributes["axis"] = ir.AttrInt64("axis", -1)
     y = node.outputs[0]
-    y.shape = None
+    y.shape, y.type = None, choice.outputs[0].type or y.type
     for use in list(y.uses()):  # all are the same choice
         chosen = use.node.outputs[0]
         if chosen.is_graph_output():
-            y.name, chosen.name = chosen.name, None
+            y.name, y.shape, chosen.name = chosen.name, chosen.shape, None
             graph.outputs[:] = [y if output is chosen else output for output in graph.outputs]
         ir.convenience.replace_all_uses_with(chosen, y)
         graph.remove(use.node, safe=True)

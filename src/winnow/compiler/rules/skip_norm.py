@@ -35,8 +35,8 @@ class _SkipLayerNorm(Rule):
             if value.const_value is not None:
                 return refuse("a constant is added, not what came before", value)
             producer = value.producer()
-            table = None if producer is None else producer.inputs[0]
-            if table is not None and weight(table) is not None:
+            looked_up = producer is not None and producer.op_type in ("Gather", "Slice")
+            if producer is not None and looked_up and weight(producer.inputs[0]) is not None:
                 return refuse("what is added is rows of a table", value)
         return fine()
 
