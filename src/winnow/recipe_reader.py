@@ -188,17 +188,25 @@ def reader_rows(
         tokenizer: of the reader.
         even_classes: draw both classes alike.
     """
-    dataset = mail.dataset
-    spam = dataset.spam[members]
-    wanted = spam.astype(np.float32)
-    weight = importance(spam, dataset.sources[members], even_classes=even_classes)
+    wanted, weight = reader_targets(mail, members, even_classes=even_classes)
     tokens = [tokenizer.assemble(mail.texts[row]) for row in members.tolist()]
     if mail.variants:
         tokens += [tokenizer.assemble(mail.variants[row]) for row in members.tolist()]
+    return TokenRows(tokens, wanted, weight)
+
+
+def reader_targets(
+    mail: Mail, members: I64, *, even_classes: bool = True
+) -> tuple[NDArray[np.float32], F64]:
+    """Labels of some rows and how often each is drawn; after all rows those of their variants."""
+    spam = mail.dataset.spam[members]
+    wanted = spam.astype(np.float32)
+    weight = importance(spam, mail.dataset.sources[members], even_classes=even_classes)
+    if mail.variants:
         wanted = np.concatenate([wanted, wanted])
         varied = np.where(spam, VARIANTS[True], VARIANTS[False])
         weight = np.concatenate([weight, weight * varied])
-    return TokenRows(tokens, wanted, weight)
+    return wanted, weight
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from winnow.errors import WinnowError
 
 VERBS = (
     "train", "calibrate", "evaluate", "check", "learn", "serve", "inspect", "rule", "verdict",
-    "fuse", "graph", "quantize",
+    "prune", "fuse", "graph", "quantize",
     "import", "devices",
     "ladder", "compress",
 )  # fmt: skip

@@ -15,8 +15,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from winnow.compiler.anatomy import Anatomy, anatomy_of
-from winnow.compiler.head import SIGMOID, SOFTMAX, head_of
-from winnow.compiler.inputs import Feeds
+from winnow.compiler.head import SIGMOID, SOFTMAX, Head, head_of
+from winnow.compiler.inputs import Feeds, feeds_of
 from winnow.compiler.passes import Run
 from winnow.compiler.prune import Keep, Plan, columns_of, cut, values_of, weights_of, whole
 from winnow.compiler.prune_fit import last_of, made_up, set_product
@@ -29,6 +29,7 @@ Tell = Callable[[int, int], None]
 
 HEADS, NEURONS, LAYER = "heads", "neurons", "layer"
 SHARES = (0.25, 0.5, 0.75)
+_LENGTHS = (3, 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +105,25 @@ def log_odds_of(model: ir.Model, run: Run, feeds: Sequence[Feeds]) -> F64:
     Raises:
         InputError: it is no classifier of two classes, or an answer is no number.
     """
-    names = [output.name or "" for output in model.graph.outputs]
+    head = _answer_of(model, run)
     found: list[float] = []
-    head = None
     for chunk in chunks(feeds):
-        outputs = [dict(zip(names, values, strict=True)) for values in run(model, chunk, names)]
-        if head is None:
-            by_length = sorted(outputs, key=lambda values: sum(v.size for v in values.values()))
-            head = head_of(model, by_length[0], by_length[-1])
-            if head.classes > 2:
-                raise InputError(f"the graph tells {head.classes} classes apart; two are wanted.")
-        found += [_log_odds(values[head.output], head.form) for values in outputs]
+        outputs = run(model, chunk, [head.output])
+        found += [_log_odds(values[0], head.form) for values in outputs]
     if not np.isfinite(found).all():
         raise InputError("the graph gives answers that are no numbers on this mail.")
     return np.array(found)
+
+
+def _answer_of(model: ir.Model, run: Run) -> Head:
+    """The output that says spam or ham: what has one size at two lengths of a message."""
+    names = [output.name or "" for output in model.graph.outputs]
+    trials = [feeds_of(model, 1, tokens, 0, full=True) for tokens in _LENGTHS]
+    short, long = (dict(zip(names, found, strict=True)) for found in run(model, trials, names))
+    head = head_of(model, short, long)
+    if head.classes > 2:
+        raise InputError(f"the graph tells {head.classes} classes apart; two are wanted.")
+    return head
 
 
 def _log_odds(answer: NDArray[np.generic], form: str) -> float:
