@@ -23,6 +23,7 @@ from winnow.compiler.prune_scores import (  # noqa: E402
     eliminated,
     moments_of,
     ranked,
+    up_to,
 )
 from winnow.errors import InputError  # noqa: E402
 from winnow.recipe_compile import run_graph  # noqa: E402
@@ -153,3 +154,13 @@ def test_messages_go_in_parts() -> None:
     parts = list(chunks(list(range(300))))
     assert max(map(len, parts)) <= 128
     assert [number for part in parts for number in part] == list(range(300))
+
+
+def test_a_part_of_a_graph_gives_what_the_whole_gives(model: Any, feeds: list[Feeds]) -> None:
+    """What is behind a value is not computed, and the value is the same."""
+    names = [anatomy_of(model).layers[0].attention.sum]
+    part = up_to(model, names)
+    assert len(part.graph) < 0.6 * len(model.graph)
+    one, two = (run_graph(graph, feeds, names) for graph in (model, part))
+    assert all(np.array_equal(a[0], b[0]) for a, b in zip(one, two, strict=True))
+    assert [output.name for output in model.graph.outputs] == ["logits"]

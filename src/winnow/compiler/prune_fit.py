@@ -19,7 +19,7 @@ from winnow.compiler.anatomy_walk import Attention, Dense, Feed
 from winnow.compiler.inputs import Feeds
 from winnow.compiler.passes import Run
 from winnow.compiler.prune import Plan, set_weight, values_of, weights_of
-from winnow.compiler.prune_scores import RIDGE, Moments, chunks, ridge_of
+from winnow.compiler.prune_scores import RIDGE, Moments, chunks, ridge_of, up_to
 from winnow.errors import InputError
 
 F64 = NDArray[np.float64]
@@ -79,9 +79,10 @@ def _sums(
     dense = last_of(now)
     size, width = dense.sizes
     squares, products = np.zeros((size + 1, size + 1)), np.zeros((size + 1, width))
+    before, after = up_to(model, [was.sum]), up_to(smaller, [dense.reads, now.enters])
     for part in chunks(feeds):
-        wanted = run(model, [one for one, _ in part], [was.sum])
-        given = run(smaller, [two for _, two in part], [dense.reads, now.enters])
+        wanted = run(before, [one for one, _ in part], [was.sum])
+        given = run(after, [two for _, two in part], [dense.reads, now.enters])
         for (total,), (active, enters) in zip(wanted, given, strict=True):
             rows = active.reshape(-1, size)
             rows = np.concatenate([rows, np.ones((len(rows), 1), rows.dtype)], axis=1)

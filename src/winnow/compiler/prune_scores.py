@@ -17,6 +17,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from winnow.compiler.anatomy import Anatomy
+from winnow.compiler.graph import drop_unused
 from winnow.compiler.inputs import Feeds
 from winnow.compiler.passes import Run
 from winnow.compiler.prune import columns_of, values_of, weights_of
@@ -181,8 +182,9 @@ def moments_of(
         for name in (layer.attention.output.reads, layer.feed.down.reads)
     ]
     sums = [_Sums() for _ in names]
+    part = up_to(model, names)
     for chunk in chunks(feeds):
-        for found in run(model, chunk, names):
+        for found in run(part, chunk, names):
             for total, value in zip(sums, found, strict=True):
                 total.add(value)
     for name, total in zip(names, sums, strict=True):
@@ -192,6 +194,15 @@ def moments_of(
             )
     moments = [total.moments() for total in sums]
     return [LayerMoments(*pair) for pair in zip(moments[::2], moments[1::2], strict=True)]
+
+
+def up_to(model: ir.Model, names: Sequence[str]) -> ir.Model:
+    """The part of a graph that some values need: a runtime computes all that it is given."""
+    part = model.clone()
+    values = values_of(part)
+    part.graph.outputs[:] = [values[name] for name in dict.fromkeys(names)]
+    drop_unused(part)
+    return part
 
 
 def chunks(messages: Sequence[_Some]) -> Iterator[Sequence[_Some]]:
