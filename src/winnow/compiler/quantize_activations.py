@@ -31,7 +31,7 @@ _LEVELS = 255
 # How many inputs of a product may stay in floats, and what that must leave of its error to be
 # worth two per cent of the time.
 _OUTLIERS, _WORTH = (1, 2, 4, 8), 0.7
-_NEARLY_BEST = 1.1
+_NEARLY_BEST = 1.25
 # Of the largest values seen, what a calibrated byte may reach; beyond it they are cut off.
 _SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 
@@ -97,17 +97,26 @@ def see(
         feeds: messages.
     """
     names = list(dict.fromkeys(site.x.name or "" for site in sites if site.kind == PRODUCT))
+    given = {value.name for value in model.graph.inputs}
+    inside = [name for name in names if name not in given]
     each = -(-ROWS // max(1, len(feeds)))
     kept: dict[str, list[tuple[F32, F32, F32]]] = {name: [] for name in names}
     for start in range(0, len(feeds), _TOGETHER):
-        for values in run(model, feeds[start : start + _TOGETHER], names):
-            for name, value in zip(names, values, strict=True):
-                flat = value.reshape(-1, value.shape[-1])
-                places = np.linspace(0, len(flat) - 1, min(each, len(flat))).round()
-                kept[name].append(
-                    (flat[places.astype(np.int64)], flat.min(axis=0), flat.max(axis=0))
-                )
-    return {name: _seen(found) for name, found in kept.items() if found}
+        some = feeds[start : start + _TOGETHER]
+        # Asked for no value, a runtime gives all outputs.
+        found = run(model, some, inside) if inside else [[] for _ in some]
+        for inputs, values in zip(some, found, strict=True):
+            for name, value in (inputs | dict(zip(inside, values, strict=True))).items():
+                if name in kept:
+                    kept[name].append(_part(value, each))
+    return {name: _seen(parts) for name, parts in kept.items() if parts}
+
+
+def _part(value: F32, most: int) -> tuple[F32, F32, F32]:
+    """Some rows of an activation, and the range of each feature in all of them."""
+    flat = value.reshape(-1, value.shape[-1])
+    places = np.linspace(0, len(flat) - 1, min(most, len(flat))).round().astype(np.int64)
+    return flat[places], flat.min(axis=0), flat.max(axis=0)
 
 
 def _seen(found: Sequence[tuple[F32, F32, F32]]) -> Seen:

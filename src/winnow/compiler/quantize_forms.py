@@ -68,7 +68,8 @@ class Integers:
     @property
     def told(self) -> str:
         """In words."""
-        beside = f", {len(self.outliers)} inputs in floats" if self.outliers else ""
+        count = len(self.outliers)
+        beside = f", {count} input{'s' * (count > 1)} in floats" if count else ""
         return f"8 bits{beside}"
 
 

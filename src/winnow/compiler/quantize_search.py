@@ -38,6 +38,8 @@ BLOCKS = (128, 64, 32)
 # Larger blocks may change the answers so much more than the best ones.
 _ABOUT_AS_GOOD = 1.1
 _FLOATS = "floats"
+# Single nodes are judged on so many messages together, but each on no fewer than the second.
+_ALONE, _FEWEST = 500, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def search(
         InputError: the graph does not run.
     """
     sites, refused = sites_of(model)
-    refused += [Refused(RULE, s.name, "kept: it was named") for s in sites if options.keep(s.name)]
+    refused += [Refused(RULE, s.name, "it was named") for s in sites if options.keep(s.name)]
     sites = [site for site in sites if not options.keep(site.name)]
     progress("looking", 0, 1)
     seen = see(model, sites, probes.run, probes.looked_at)
@@ -177,7 +179,8 @@ class _Judge:
     ) -> None:
         self.model, self.probes = model, probes
         self.sites, self.seen = sites, seen
-        self._exact = [self._answers(model, few) for few in (probes.judged, probes.looked_at)]
+        self.few = probes.looked_at[: max(_FEWEST, _ALONE // max(1, len(sites)))]
+        self._exact = [self._answers(model, feeds) for feeds in (probes.judged, self.few)]
 
     def written(self, forms: dict[str, Form]) -> ir.Model:
         """The graph with nodes in these forms."""
@@ -192,8 +195,8 @@ class _Judge:
         return self._moved(forms, self.probes.judged, self._exact[0])
 
     def change_alone(self, name: str, form: Form) -> float:
-        """How far answers move on the messages looked at, in the mean, by one node."""
-        return float(self._moved({name: form}, self.probes.looked_at, self._exact[1]).mean())
+        """How far answers move on some of the messages looked at, in the mean, by one node."""
+        return float(self._moved({name: form}, self.few, self._exact[1]).mean())
 
     def _moved(self, forms: dict[str, Form], feeds: Sequence[Feeds], exact: F64) -> F64:
         if not forms:
