@@ -6,7 +6,6 @@ import logging
 import sys
 
 import numpy as np
-import onnx
 import pytest
 
 from tests.compiler.exports import bert
@@ -20,8 +19,14 @@ GRAPH = serialised(MODEL)
 FEEDS = feeds_of(MODEL, 1, 9, 0, full=True)
 
 
+def _kinds(graph: bytes) -> list[str]:
+    import onnx  # not above: the tests of this file are skipped where it is missing
+
+    return [node.op_type for node in onnx.load_from_string(graph).graph.node]
+
+
 def _nodes(graph: bytes) -> int:
-    return len(onnx.load_from_string(graph).graph.node)
+    return len(_kinds(graph))
 
 
 def test_levels_rewrite_more_and_more() -> None:
@@ -33,11 +38,8 @@ def test_levels_rewrite_more_and_more() -> None:
 
 def test_an_optimizer_can_be_switched_off() -> None:
     """As a server does with those that make a graph slower."""
-    kinds = [
-        {node.op_type for node in onnx.load_from_string(graph).graph.node}
-        for graph in (optimised(GRAPH), optimised(GRAPH, without=["BiasGeluFusion"]))
-    ]
-    assert "BiasGelu" in kinds[0] - kinds[1]
+    assert "BiasGelu" in _kinds(optimised(GRAPH))
+    assert "BiasGelu" not in _kinds(optimised(GRAPH, without=["BiasGeluFusion"]))
 
 
 @pytest.mark.parametrize("level", LEVELS)
