@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from tests.features.vocabulary import PIECES as OTHERS
 from tests.runtime.graphs import table_graph, table_of
@@ -13,10 +16,12 @@ from winnow import recipe
 from winnow.answering import READER_FILE, TOKENIZER_FILE
 from winnow.artifact import Artifact
 from winnow.corpus import Corpus, Example
+from winnow.errors import ReaderError
 from winnow.features import Tokenizer
 from winnow.reading import text_form
 from winnow.recipe import SecondStage
 from winnow.runtime import Cascade
+from winnow.tokens import Tokens
 from winnow.training.train import Options
 from winnow.verdict import Label
 
@@ -70,3 +75,35 @@ def write_two_stages(out: Path, corpus: Corpus, cascade: Cascade = ALWAYS) -> Ar
     """Train a reflex and write it with a table beside it."""
     second = second_stage(cascade=cascade)
     return recipe.make(recipe.gather([corpus]), out, Options(), second=second)[0]
+
+
+def without_file(artifact: Artifact, name: str) -> Artifact:
+    """The same model, a file of which was lost."""
+    files = {other: data for other, data in artifact.files.items() if other != name}
+    return replace(artifact, files=files)
+
+
+def with_files(artifact: Artifact, files: dict[str, bytes]) -> Artifact:
+    """The same model with other files."""
+    return replace(artifact, files=artifact.files | files)
+
+
+class Counted:
+    """A reader that says one thing of everything, and takes its time on a clock of our own."""
+
+    def __init__(self, value: float = 0.0, *, seconds: float = 0.0, fails: bool = False) -> None:
+        self.value = value
+        self.seconds = seconds
+        self.fails = fails
+        self.now = 1_000.0
+        self.asked = 0
+        self.pieces, self.limit = len(PIECES), LIMIT
+        self.cascade = ""  # its graph gives no answer of both stages
+
+    def read(self, tokens: Tokens) -> tuple[float, Any]:
+        """Answer, later."""
+        self.asked += 1
+        self.now += self.seconds
+        if self.fails:
+            raise ReaderError("the reader failed: out of order")
+        return self.value, np.full(len(tokens.ids), self.value, dtype=np.float32)

@@ -15,14 +15,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.cascaded import ALWAYS, LIMIT, PIECES, SCORES, corpus_of, with_reader, write_reflex
+from tests.cascaded import (
+    ALWAYS,
+    LIMIT,
+    PIECES,
+    SCORES,
+    Counted,
+    corpus_of,
+    with_files,
+    with_reader,
+    without_file,
+    write_reflex,
+)
 from tests.runtime.graphs import table_graph, table_of
 from tests.runtime.hardware import absent_device
 from tests.strategies import raw_messages
 from tests.synthetic import message
 from winnow.answering import READER_FILE, TOKENIZER_FILE, Answer, Model
 from winnow.artifact import Artifact, read_artifact, write_artifact
-from winnow.errors import ArtifactError, DeviceError, ReaderError
+from winnow.errors import ArtifactError, DeviceError
 from winnow.features import STREAM_HEAD, Tokenizer, plain, stream_hashes, without_word
 from winnow.features.content import Named
 from winnow.features.hashing import hash_bytes
@@ -56,27 +67,6 @@ def _answer(model: Model, raw: bytes, by: float | None = None) -> Answer:
     return model.answer(*read_evidence(raw), by=by)
 
 
-class Counted:
-    """A reader that says one thing of everything, and takes its time on a clock of our own."""
-
-    def __init__(self, value: float = 0.0, *, seconds: float = 0.0, fails: bool = False) -> None:
-        self.value = value
-        self.seconds = seconds
-        self.fails = fails
-        self.now = 1_000.0
-        self.asked = 0
-        self.pieces, self.limit = len(PIECES), LIMIT
-        self.cascade = ""  # its graph gives no answer of both stages
-
-    def read(self, tokens: Tokens) -> tuple[float, Any]:
-        """Answer, later."""
-        self.asked += 1
-        self.now += self.seconds
-        if self.fails:
-            raise ReaderError("the reader failed: out of order")
-        return self.value, np.full(len(tokens.ids), self.value, dtype=np.float32)
-
-
 def _with(artifact: Artifact, reader: Counted, cascade: Cascade = ALWAYS) -> Model:
     model = Model.of(with_reader(artifact, cascade=cascade))
     model.reader = reader  # type: ignore[assignment]
@@ -104,19 +94,8 @@ def test_both_answers_become_one(both: Artifact) -> None:
     value = (8 + 8 - 8) / 10
     assert (answer.stage, answer.why) == ("reader", Why.UNSURE)
     assert answer.tokens is not None
-    shown = [PIECES[index] for index in answer.tokens.ids.tolist()]
-    assert shown == [
-        "[CLS]",
-        "cheap",
-        "prize",
-        "[SEP]",
-        "z",
-        "##z",
-        "##z",
-        "the",
-        "report",
-        "[SEP]",
-    ]
+    shown = " ".join(PIECES[index] for index in answer.tokens.ids.tolist())
+    assert shown == "[CLS] cheap prize [SEP] z ##z ##z the report [SEP]"
     assert answer.reader == pytest.approx(value, abs=1e-6)
     assert answer.log_odds == pytest.approx(-0.25 + 0.5 * alone + value, abs=1e-6)
     assert answer.shares == (0, 8, 8, 0, 0, 0, 0, 0, -8, 0)
@@ -142,7 +121,7 @@ def test_where_the_reflex_is_sure_the_reader_is_not_asked(first: Artifact) -> No
 def test_a_reader_that_does_not_tell_is_asked_again_for_reasons(first: Artifact) -> None:
     """The words that moved it are found by readings that are few, however long the message is."""
     files = {READER_FILE: table_graph(table_of(SCORES, PIECES), shares=False)}
-    model = Model.of(_with_files(with_reader(first), files))
+    model = Model.of(with_files(with_reader(first), files))
     ordinary = " ".join(["the", "of", "and"] * 12)
     raw = f"Subject: today\n\n{ordinary} casino {ordinary}\n".encode()
     _, reading, _ = read_evidence(raw)
@@ -150,12 +129,7 @@ def test_a_reader_that_does_not_tell_is_asked_again_for_reasons(first: Artifact)
     assert (answer.stage, answer.shares) == ("reader", ())
     assert model.reader is not None
     read, asked = model.reader.read, []
-
-    def counted(tokens: Tokens) -> tuple[float, Any]:
-        asked.append(tokens)
-        return read(tokens)
-
-    model.reader.read = counted  # type: ignore[method-assign]
+    model.reader.read = lambda tokens: read((asked.append(tokens), tokens)[1])  # type: ignore[method-assign,func-returns-value]
     assert [thing.text for thing in model.leading(answer, reading)][:1] == ["casino"]
     assert len(asked) <= 8
 
@@ -177,35 +151,26 @@ SMALL = {TOKENIZER_FILE: Tokenizer(PIECES[:-1], LIMIT, text_form()).to_json()}
 SHORT = {TOKENIZER_FILE: Tokenizer(PIECES, LIMIT - 1, text_form()).to_json()}
 OTHER_FORM = {TOKENIZER_FILE: Tokenizer(PIECES, LIMIT, "0123456789abcdef").to_json()}
 BROKEN: dict[str, tuple[Callable[[Artifact], Artifact], str]] = {
-    "no graph": (lambda a: _without(a, READER_FILE), r"reader\.onnx is missing"),
-    "no tokenizer": (lambda a: _without(a, TOKENIZER_FILE), r"tokenizer\.json is missing"),
+    "no graph": (lambda a: without_file(a, READER_FILE), r"reader\.onnx is missing"),
+    "no tokenizer": (lambda a: without_file(a, TOKENIZER_FILE), r"tokenizer\.json is missing"),
     "damaged when read": (
-        lambda a: replace(_without(a, READER_FILE), faults=("x", "m: reader.onnx is damaged")),
+        lambda a: replace(without_file(a, READER_FILE), faults=("x", "m: reader.onnx is damaged")),
         r"^m: reader\.onnx is damaged",
     ),
     "graph cut off": (
-        lambda a: _with_files(a, {READER_FILE: a.files[READER_FILE][:99]}),
+        lambda a: with_files(a, {READER_FILE: a.files[READER_FILE][:99]}),
         r"reader\.onnx cannot be loaded",
     ),
-    "no JSON": (lambda a: _with_files(a, {TOKENIZER_FILE: b"{"}), "not one of Winnow's"),
-    "a smaller vocabulary": (lambda a: _with_files(a, SMALL), "does not fit"),
-    "a shorter limit": (lambda a: _with_files(a, SHORT), f"{LIMIT - 1} tokens, the graph"),
-    "texts of another form": (lambda a: _with_files(a, OTHER_FORM), "texts of another form"),
+    "no JSON": (lambda a: with_files(a, {TOKENIZER_FILE: b"{"}), "not one of Winnow's"),
+    "a smaller vocabulary": (lambda a: with_files(a, SMALL), "does not fit"),
+    "a shorter limit": (lambda a: with_files(a, SHORT), f"{LIMIT - 1} tokens, the graph"),
+    "texts of another form": (lambda a: with_files(a, OTHER_FORM), "texts of another form"),
     "no cascade": (lambda a: replace(a, calibration=_no_cascade(a)), "when the reader is asked"),
     "a damaged cascade": (
         lambda a: replace(a, calibration=a.calibration | {"cascade": {"reflex": "x"}}),
         "when the reader is asked",
     ),
 }
-
-
-def _without(artifact: Artifact, name: str) -> Artifact:
-    files = {other: data for other, data in artifact.files.items() if other != name}
-    return replace(artifact, files=files)
-
-
-def _with_files(artifact: Artifact, files: dict[str, bytes]) -> Artifact:
-    return replace(artifact, files=artifact.files | files)
 
 
 def _no_cascade(artifact: Artifact) -> dict[str, Any]:
