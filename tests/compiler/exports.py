@@ -16,8 +16,10 @@ pytest.importorskip("onnxscript", reason="the extra [compile] is not installed")
 
 from onnx_ir.tape import Tape  # noqa: E402
 
+from winnow.compiler.graph import copied, serialised  # noqa: E402
 from winnow.compiler.inputs import feeds_of  # noqa: E402
 from winnow.compiler.passes import Fired, Outcome, largest_difference  # noqa: E402
+from winnow.compiler.rules.base import applied, refused  # noqa: E402
 from winnow.compiler.verify import fault_of  # noqa: E402
 from winnow.recipe_compile import run_graph  # noqa: E402
 
@@ -31,19 +33,23 @@ class Spelling:
 
     shapes: str = "arithmetic"  # of Reshape: "arithmetic", "constants", "opaque" (from the ids)
     scale: str = "divided"  # scores: "divided", "multiplied", "both", "query", "query divided"
-    mask: str = "where"  # "where", "product", "infinite", "none", "query's"
+    mask: str = "where"  # "where", "product", "infinite", "bare" (no guard), "none", "query's"
     gelu: str = "erf"  # "erf", "half first", "halved", "product", "tanh", "node", "fast node"
     norm: str = "node"  # "node", "spelt out", "squared"
     keys: str = "one"  # transposed at once, or by "three" moves
-    positions: str = "gathered"  # "gathered", "sliced"
+    positions: str = "gathered"  # "gathered", "sliced", "counted" (from the ids, as RoBERTa's)
     kinds: str = "none"  # token types: "none", "zeros", "input"
     pooled: str = "first"  # "first" token or "mean"
     bias_first: bool = False
     opset: int = 17
 
 
-class _Writer:
+class Writer:
     """Writes nodes; constants are called as a trained model's are."""
+
+    tape: Any
+    inputs: list[Any]
+    ids: Any
 
     def __init__(self, spelling: Spelling, seed: int, layers: int, width: int, heads: int) -> None:
         self.spelling = spelling
@@ -70,23 +76,42 @@ class _Writer:
 
         return write
 
+    def model(self, outputs: dict[str, Any]) -> Any:
+        """All that was written, with outputs of these names."""
+        for name, output in outputs.items():
+            output.name, output.type = name, ir.TensorType(ir.DataType.FLOAT)
+        graph = ir.Graph(
+            self.inputs,
+            list(outputs.values()),
+            nodes=list(self.tape.nodes),
+            initializers=list(self.tape.initializers),
+            opset_imports={"": self.spelling.opset, "com.microsoft": 1},
+            name="bert",
+        )
+        return ir.Model(graph, ir_version=10)
+
     def constant(self, name: str, value: Any) -> Any:
+        """A constant; of one name there is one."""
         if name not in self._made:
             array = np.asarray(value)
             self._made[name] = self.tape.initializer(ir.tensor(array, name=name))
         return self._made[name]
 
     def ints(self, *values: int) -> Any:
+        """A list of integers."""
         return self.constant("ints " + " ".join(map(str, values)), np.array(values, np.int64))
 
     def number(self, value: float) -> Any:
+        """A number without axes."""
         return self.constant(f"number {value!r}", np.float32(value))
 
     def weight(self, name: str, *shape: int, around: float = 0.0) -> Any:
+        """Random numbers under a name."""
         drawn = self.chance.normal(around, 0.3, shape).astype(np.float32)
         return self.constant(name, drawn)
 
     def dense(self, x: Any, name: str, rows: int, columns: int) -> Any:
+        """A product with weights, and a bias."""
         product = self.MatMul(x, self.weight(f"{name}.kernel", rows, columns))
         bias = self.weight(f"{name}.bias", columns)
         return self.Add(bias, product) if self.spelling.bias_first else self.Add(product, bias)
@@ -110,22 +135,34 @@ class _Writer:
             parts.append(self.Unsqueeze(at, self.ints(0)))
         return self.Concat(*parts, axis=0)
 
+    def mean(self, x: Any, axis: int, **attributes: Any) -> Any:
+        """Axes became an input with opset 18."""
+        if self.spelling.opset < 18:
+            return self.ReduceMean(x, axes=[axis], **attributes)
+        return self.ReduceMean(x, self.ints(axis), **attributes)
+
+    def looked_up(self, words: int = 40) -> Any:
+        """Vectors of the tokens, (b, t, d)."""
+        return self.Gather(self.weight("words.table", words, self.width), self.ids)
+
     def norm(self, x: Any, name: str) -> Any:
+        """Layer normalisation."""
         scale = self.weight(f"{name}.scale", self.width, around=1.0)
         shift = self.weight(f"{name}.shift", self.width)
         if self.spelling.norm == "node":
             return self.LayerNormalization(x, scale, shift, axis=-1, epsilon=1e-12)
-        apart = self.Sub(x, self.ReduceMean(x, axes=[-1]))
+        apart = self.Sub(x, self.mean(x, -1))
         square = (
             self.Mul(apart, apart)
             if self.spelling.norm == "squared"
             else self.Pow(apart, self.number(2.0))
         )
-        variance = self.ReduceMean(square, axes=[-1])
+        variance = self.mean(square, -1)
         root = self.Sqrt(self.Add(variance, self.number(1e-12)))
         return self.Add(self.Mul(self.Div(apart, root), scale), shift)
 
     def gelu(self, x: Any) -> Any:
+        """GELU."""
         how = self.spelling.gelu
         if how in ("node", "fast node"):
             return self.Gelu(x, approximate="tanh" if how == "fast node" else "none")
@@ -148,8 +185,8 @@ class _Writer:
         return self.Mul(self.Mul(x, rest), half)
 
     def embedded(self, words: int, positions: int) -> Any:
-        table = self.weight("words.table", words, self.width)
-        x = self.Gather(table, self.ids)
+        """Sum of a token's embeddings."""
+        x = self.looked_up(words)
         whole = self.Shape(self.ids)
         if self.spelling.kinds != "none":
             types = self.weight("types.table", 2, self.width)
@@ -159,6 +196,8 @@ class _Writer:
                 kinds = self.ConstantOfShape(whole, value=zeros)
             x = self.Add(x, self.Gather(types, kinds))
         places = self.weight("position.table", positions, self.width)
+        if self.spelling.positions == "counted":
+            return self.Add(x, self.Gather(places, self.counted()))
         tokens = self.Slice(whole, self.ints(1), self.ints(2), self.ints(0))
         if self.spelling.positions == "sliced":
             return self.Add(x, self.Slice(places, self.ints(0), tokens, self.ints(0)))
@@ -167,7 +206,16 @@ class _Writer:
         order = self.Unsqueeze(self.Range(zero, end, one), self.ints(0))
         return self.Add(x, self.Gather(places, order))
 
+    def counted(self) -> Any:
+        """Places of tokens that are no padding, from padding's own, 1, on."""
+        padding = self.constant("index 1", np.int64(1))
+        there = self.Cast(self.Not(self.Equal(self.ids, padding)), to=ir.DataType.INT32.value)
+        before = self.CumSum(there, self.constant("axis 1", np.int32(1)))
+        places = self.Cast(self.Mul(before, there), to=ir.DataType.INT64.value)
+        return self.Add(places, padding)
+
     def added_mask(self) -> Any:
+        """What is added to scores, from the input of the mask."""
         how = self.spelling.mask
         mask = self.inputs[1]
         keys = self.Unsqueeze(mask, self.ints(1, 2))
@@ -177,7 +225,7 @@ class _Writer:
         if how == "query's":
             keys = self.Unsqueeze(mask, self.ints(1, 3))
         keep = self.Cast(keys, to=ir.DataType.BOOL.value)
-        far = self.number(-math.inf if how == "infinite" else FAR)
+        far = self.number(-math.inf if how in ("infinite", "bare") else FAR)
         spread = self.Where(keep, self.number(0.0), far)
         if how == "query's":
             return spread
@@ -188,6 +236,7 @@ class _Writer:
         return self.Expand(spread, target)
 
     def attention(self, x: Any, name: str, mask: Any) -> Any:
+        """Attention of several heads, with its output's product."""
         width, heads = self.width, self.heads
         each = width // heads
         q, k, v = (self.dense(x, f"{name}.{part}", width, width) for part in ("q", "k", "v"))
@@ -205,6 +254,7 @@ class _Writer:
         return self.dense(joined, f"{name}.out", width, width)
 
     def turned(self, k: Any, each: int) -> Any:
+        """Keys (b, t, h, d) -> (b, h, d, t)."""
         if self.spelling.keys == "one":
             return self.Transpose(k, perm=[0, 2, 3, 1])
         apart = self.Transpose(k, perm=[0, 2, 1, 3])  # (b, h, t, d)
@@ -216,6 +266,7 @@ class _Writer:
         return self.Reshape(turned, self.Concat(first, self.ints(each), tokens, axis=0))
 
     def scores(self, q: Any, k: Any, each: int) -> Any:
+        """Products of queries and keys, scaled."""
         root = math.sqrt(each)
         how = self.spelling.scale
         if how == "both":
@@ -231,10 +282,11 @@ class _Writer:
         return self.Mul(scores, self.number(1 / root))
 
     def head(self, x: Any) -> Any:
+        """From all tokens to two logits."""
         if self.spelling.pooled == "first":
             first = self.Gather(x, self.constant("index 0", np.int64(0)), axis=1)
         else:
-            first = self.ReduceMean(x, axes=[1], keepdims=0)
+            first = self.mean(x, 1, keepdims=0)
         pooled = self.Tanh(self.dense(first, "pooler", self.width, self.width))
         return self.dense(pooled, "classifier", self.width, 2)
 
@@ -251,7 +303,7 @@ def bert(
     seed: int = 0,
 ) -> Any:
     """A classifier, (b, t) -> logits (b, 2)."""
-    to = _Writer(spelling, seed, layers, width, heads)
+    to = Writer(spelling, seed, layers, width, heads)
     x = to.norm(to.embedded(words, positions), "embed.norm")
     mask = None if spelling.mask == "none" else to.added_mask()
     for n in range(layers):
@@ -259,18 +311,24 @@ def bert(
         up = to.gelu(to.dense(x, f"layer{n}.up", width, inner))
         x = to.norm(to.Add(to.dense(up, f"layer{n}.down", inner, width), x), f"layer{n}.norm2")
     logits = to.head(x)
-    logits.name = "logits"
-    logits.type = ir.TensorType(ir.DataType.FLOAT)
     logits.shape = ir.Shape(["b", 2])
-    graph = ir.Graph(
-        to.inputs,
-        [logits],
-        nodes=list(to.tape.nodes),
-        initializers=list(to.tape.initializers),
-        opset_imports={"": spelling.opset},
-        name="bert",
-    )
-    return ir.Model(graph, ir_version=10)
+    return to.model({"logits": logits})
+
+
+def sketch(
+    build: Callable[[Writer], Any], spelling: Spelling = Spelling(mask="none"), *, seed: int = 0
+) -> Any:
+    """What a test writes, as a model whose outputs are called out0, out1 ...
+
+    Args:
+        build: writes nodes and returns the output, or several.
+        spelling: says which inputs there are, and the opset.
+        seed: of chance.
+    """
+    to = Writer(spelling, seed, layers=1, width=16, heads=4)
+    made = build(to)
+    outputs = made if isinstance(made, tuple) else (made,)
+    return to.model({f"out{n}": output for n, output in enumerate(outputs)})
 
 
 def kinds(model: Any) -> list[str]:
@@ -312,6 +370,36 @@ def assert_settled(apply: Callable[[Any], Outcome], model: Any) -> None:
     again = apply(model)
     assert again.fired == ()
     assert kinds(again.model) == written
+
+
+def by(*rules: Any) -> Callable[[Any], Outcome]:
+    """Rules as a step: where they fired, and why they did not."""
+
+    def apply(model: Any) -> Outcome:
+        return Outcome(model, applied(model, rules), refused(model, rules))
+
+    return apply
+
+
+def proved(apply: Callable[[Any], Outcome], model: Any, tolerance: float) -> Outcome:
+    """What a step makes of a graph: answers alike, well-formed, settled, and not nothing."""
+    outcome = apply(copied(model))
+    assert_same(model, outcome.model, tolerance)
+    assert_settled(apply, copied(outcome.model))
+    # Answers that hardly differ would be alike whatever became of the graph.
+    assert np.std(np.concatenate([a.ravel() for found in answers(model) for a in found])) > 0.05
+    return outcome
+
+
+def left_alone(apply: Callable[[Any], Outcome], model: Any) -> Outcome:
+    """What a step says of a graph that it does not change."""
+    written = serialised(model)
+    outcome = apply(copied(model))
+    assert outcome.fired == ()
+    assert kinds(outcome.model) == kinds(model)
+    assert largest_difference(answers(model), answers(outcome.model)) == 0.0
+    assert serialised(model) == written
+    return outcome
 
 
 def names(places: tuple[Fired, ...]) -> set[str]:

@@ -28,8 +28,10 @@ class _Gelu(Rule):
         for name, wanted in _NUMBERS.items():
             value = values.get(name)
             found = scalar(value)
-            if value is not None and (found is None or abs(found - wanted) > _CLOSE * wanted):
-                return refuse(f"{name} is {found}, not {wanted:.6g}", value)
+            if value is not None and found is None:
+                return refuse(f"{name} is no constant number", value)
+            if found is not None and abs(found - wanted) > _CLOSE * wanted:
+                return refuse(f"{name} is {found:.6g}, not {wanted:.6g}", value)
         return fine()
 
     def rewrite(self, op: Any, x: ir.Value, **_: Any) -> Any:
