@@ -19,7 +19,7 @@ from winnow.compiler.anatomy_walk import Attention, Dense, Feed
 from winnow.compiler.inputs import Feeds
 from winnow.compiler.passes import Run
 from winnow.compiler.prune import Plan, set_weight, values_of, weights_of
-from winnow.compiler.prune_scores import RIDGE, Moments, chunks, ridge_of, up_to
+from winnow.compiler.prune_scores import RIDGE, Moments, chunks, ridge_of, tokens_of, up_to
 from winnow.errors import InputError
 
 F64 = NDArray[np.float64]
@@ -81,14 +81,13 @@ def _sums(
     squares, products = np.zeros((size + 1, size + 1)), np.zeros((size + 1, width))
     before, after = up_to(model, [was.sum]), up_to(smaller, [dense.reads, now.enters])
     for part in chunks(feeds):
-        wanted = run(before, [one for one, _ in part], [was.sum])
+        [total] = tokens_of(run(before, [one for one, _ in part], [was.sum]))
         given = run(after, [two for _, two in part], [dense.reads, now.enters])
-        for (total,), (active, enters) in zip(wanted, given, strict=True):
-            rows = active.reshape(-1, size)
-            rows = np.concatenate([rows, np.ones((len(rows), 1), rows.dtype)], axis=1)
-            with np.errstate(over="ignore", invalid="ignore"):  # told below
-                squares += rows.T @ rows
-                products += rows.T @ (total - enters).reshape(-1, width)
+        active, enters = tokens_of(given)
+        rows = np.concatenate([active, np.ones((len(active), 1), active.dtype)], axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):  # told below
+            squares += rows.T @ rows
+            products += rows.T @ (total - enters)
     if not (np.isfinite(squares).all() and np.isfinite(products).all()):
         raise InputError(f"on this mail {dense.reads} gives a value that is no number.")
     return squares, products

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from winnow.compiler.anatomy import Anatomy
 from winnow.compiler.graph import drop_unused
 from winnow.compiler.inputs import Feeds
-from winnow.compiler.passes import Run
+from winnow.compiler.passes import Run, Values
 from winnow.compiler.prune import columns_of, values_of, weights_of
 from winnow.errors import InputError
 
@@ -184,9 +184,8 @@ def moments_of(
     sums = [_Sums() for _ in names]
     part = up_to(model, names)
     for chunk in chunks(feeds):
-        for found in run(part, chunk, names):
-            for total, value in zip(sums, found, strict=True):
-                total.add(value)
+        for total, rows in zip(sums, tokens_of(run(part, chunk, names)), strict=True):
+            total.add(rows)
     for name, total in zip(names, sums, strict=True):
         if not np.isfinite(total.products).all():
             raise InputError(
@@ -211,6 +210,14 @@ def chunks(messages: Sequence[_Some]) -> Iterator[Sequence[_Some]]:
         yield messages[start : start + _CHUNK]
 
 
+def tokens_of(found: Sequence[Values]) -> list[NDArray[Any]]:
+    """Values of many messages -> of all their tokens, (tokens, width) each: one large product."""
+    return [
+        np.concatenate([value.reshape(-1, value.shape[-1]) for value in values])
+        for values in zip(*found, strict=True)
+    ]
+
+
 class _Sums:
     """Running sums of a value's tokens."""
 
@@ -219,8 +226,7 @@ class _Sums:
         self.total: F64 = np.zeros(1)
         self.products: F64 = np.zeros((1, 1))
 
-    def add(self, value: NDArray[Any]) -> None:
-        rows = value.reshape(-1, value.shape[-1])
+    def add(self, rows: NDArray[Any]) -> None:
         self.tokens += len(rows)
         self.total = self.total + rows.sum(axis=0, dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore"):  # told by who asks for them
