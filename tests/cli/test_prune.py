@@ -51,6 +51,9 @@ def test_what_is_typed_is_what_is_asked_for() -> None:
         [Path("c")],
         [Path("d")],
     )
+    args = build_parser().parse_args(["prune", "m", "--recover", "--ham", "h"])
+    assert (args.corpora, args.ham) == ([], [Path("h")])
+    args = build_parser().parse_args(["prune", *words])
     assert (args.draws, args.seed, args.target, args.layers) == (7, 3, None, None)
 
 
@@ -118,12 +121,16 @@ def test_what_cannot_be(
     assert told in done.err.replace("\n", " ")
 
 
-def test_no_recover_and_mail_to_recover_on(winnow: Run, bare: Path, corpus: Path) -> None:
-    """Labelled mail is there to be trained on."""
-    words = ["--heads", "50%", "--out", "a.onnx", "--no-recover", "--spam", corpus]
-    done = winnow("prune", bare, *words)
+def test_labelled_mail_without_recovery(winnow: Run, bare: Path, corpus: Path) -> None:
+    """What is named for nothing was meant for something; and recovery needs mail."""
+    words = ["--heads", "50%", "--out", "a.onnx"]
+    done = winnow("prune", bare, *words, "--spam", corpus)
     assert done.status == 2
-    assert "exclude each other" in done.err
+    assert "add --recover" in done.err
+    pytest.importorskip("optax", reason="the extra [train] is not installed")
+    done = winnow("prune", bare, *words, "--recover")
+    assert done.status == 2
+    assert "name labelled mail" in done.err
 
 
 def test_sensitivity_only_shows(winnow: Run, bare: Path, tmp_path: Path) -> None:

@@ -112,13 +112,12 @@ def _add_mail(parser: argparse.ArgumentParser) -> None:
     again.add_argument(
         "--recover",
         dest="corpora",
-        nargs="+",
+        nargs="*",
         action="extend",
         type=a_path,
-        default=[],
         metavar="CORPUS",
-        help="labelled mail to train what is left again on, best what the reader learnt from; "
-        "takes minutes, and the extra [train]",
+        help="train what is left again on labelled mail, this or that of --spam and --ham, best "
+        "what the reader learnt from; takes minutes, and the extra [train]",
     )
     again.add_argument("--no-recover", action="store_true", help="do not train again (the default)")
     for label in ("spam", "ham"):
@@ -129,7 +128,7 @@ def _add_mail(parser: argparse.ArgumentParser) -> None:
             type=a_path,
             default=[],
             metavar="PATH",
-            help=f"{label} to train again on, as for `winnow train`",
+            help=f"{label} for --recover, as for `winnow train`",
         )
     parser.add_argument(
         "--draws",
@@ -232,19 +231,20 @@ def _mail(args: argparse.Namespace) -> list[Corpus]:
         raise InputError(f"--messages begins at 1 and ends at {_MOST_MESSAGES:,}.")
     if args.seed < 0 or args.draws < 1:
         raise InputError("--seed begins at 0, --draws at 1.")
-    read_stdin_once([*args.mail, *args.corpora, *args.spam, *args.ham])
+    read_stdin_once([*args.mail, *(args.corpora or []), *args.spam, *args.ham])
     return [open_corpus(path) for path in args.mail]
 
 
 def _recovery(args: argparse.Namespace, progress: Any) -> Recovery | None:
     """Read what is trained on again; None where nothing is named."""
-    named = bool(args.corpora or args.spam or args.ham)
-    if args.importance == "first-order" and not named:
-        raise InputError("--importance first-order needs labelled mail: name some with --recover.")
-    if not named:
+    if args.corpora is None:
+        if args.spam or args.ham:
+            raise InputError("--spam and --ham are what is trained on again; add --recover.")
+        if args.importance == "first-order":
+            raise InputError(
+                "--importance first-order needs labelled mail: name it with --recover."
+            )
         return None
-    if args.no_recover:
-        raise InputError("--no-recover and labelled mail to recover on exclude each other.")
     missing = [name for name in ("jax", "optax") if find_spec(name) is None]
     if missing:
         raise InputError(
