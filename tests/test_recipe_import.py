@@ -285,7 +285,7 @@ def test_wishes_are_followed(base: Path, tmp_path: Path) -> None:
 
 
 def test_a_table_of_places_that_begins_later_is_not_overrun(base: Path, tmp_path: Path) -> None:
-    """As RoBERTa's, whose first place is the third row: the most that runs is taken."""
+    """As RoBERTa's, whose first place is the third row."""
     model = classifier()
     for node in model.graph.node:
         if node.name == "places.whole":
@@ -297,6 +297,18 @@ def test_a_table_of_places_that_begins_later_is_not_overrun(base: Path, tmp_path
     assert _import(tmp_path, base, model).record["limit"] == POSITIONS - 2
     with pytest.raises(InputError, match=rf"cannot read {POSITIONS} tokens .*--tokens"):
         _import(tmp_path, base, model, tokens=POSITIONS)
+
+
+def test_where_nobody_says_how_many_tokens_fit_it_is_tried(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of what fails, and half of that; no tokens at all is refused."""
+    monkeypatch.setattr("winnow.recipe_import.positions_of", lambda graph: 4 * POSITIONS)
+    assert _import(tmp_path, base).record["limit"] == POSITIONS
+    monkeypatch.setattr("winnow.recipe_import.positions_of", lambda graph: 8 * POSITIONS)
+    monkeypatch.setattr("winnow.recipe_import.MOST_TOKENS", 8 * POSITIONS)
+    with pytest.raises(InputError, match=rf"cannot read {8 * POSITIONS} tokens .*--tokens"):
+        _import(tmp_path, base)
 
 
 def test_weights_beside_the_graph_are_taken_in(

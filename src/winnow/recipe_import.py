@@ -198,11 +198,11 @@ def _limit(ask: Ask, pieces: int, most: int, *, exactly: bool) -> int:
         ask: the graph.
         pieces: rows of its table.
         most: tokens that are wanted.
-        exactly: no fewer will do. Else some are tried, since a table of positions may have more
-            rows than places (RoBERTa counts from two) and nobody says so.
+        exactly: no fewer will do. Else some are tried, since not every graph says how many there
+            may be.
     """
     told = ""
-    for tokens in [most] if exactly else [most, most - 2, most // 2, most // 4]:
+    for tokens in [most] if exactly else [most, most // 2, most // 4]:
         Given(tokens)  # in range
         try:
             ask(_probe(tokens, pieces))
@@ -274,14 +274,12 @@ def _written(
     step: dict[str, Any],
 ) -> Artifact:
     """The reflex of one model and a new reader; nothing of the old one's reader is left."""
-    calibration = {name: first.calibration[name] for name in first.calibration if name != "cascade"}
-    training = {name: first.manifest["training"][name] for name in first.manifest["training"]}
     return write_artifact(
         out,
         fingerprint=first.fingerprint,
         tensors=first.tensors,
-        calibration=calibration | {"cascade": NOT_CALIBRATED.to_json()},
-        training=training | {"reader": record},
+        calibration=first.calibration | {"cascade": NOT_CALIBRATED.to_json()},
+        training=first.manifest["training"] | {"reader": record},
         version=__version__,
         files=files,
         stages=("reflex", "reader"),

@@ -181,5 +181,13 @@ def test_a_mean_over_tokens_is_seen(pool: str, tokens: str | None) -> None:
 def test_a_weighted_sum_is_no_mean() -> None:
     """Weights that depend on the text, as of an attention, are none of a mask's."""
     graph = _opened(pool="mean", names=("input_ids", "attention_mask"))
-    pooled = next(n for n in graph.graph if n.name == "pooled").outputs[0]
+    nodes = {node.name: node for node in graph.graph}
+    pooled = nodes["pooled"].outputs[0]
     assert averaged(pooled) is None
+    ones = nodes["size"].outputs[0]
+    for weights, count in ((False, True), (True, False)):
+        nodes["kept"].replace_input_with(1, nodes["mask.float"].outputs[0] if weights else ones)
+        nodes["pooled"].replace_input_with(1, nodes["count.least"].outputs[0] if count else ones)
+        assert averaged(pooled) is None
+    nodes["kept"].replace_input_with(1, ones)
+    assert averaged(pooled) is not None
