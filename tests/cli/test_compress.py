@@ -11,9 +11,12 @@ import pytest
 from tests.cli.conftest import Run
 from tests.compiler.exports import Spelling, bert
 from winnow.cli import build_parser
+from winnow.cli.compress import _doubt
 from winnow.compiler.graph import opened, serialised
 from winnow.compiler.passes import Outcome
 from winnow.compiler.quantize import quantize
+from winnow.ladder.quality import Figure
+from winnow.ladder.rung import Rung
 from winnow.recipe_compress import RECIPES
 
 QUICK = ("--seconds", 0.01)
@@ -115,3 +118,14 @@ def test_nothing_fits(winnow: Run, bare: Path, tmp_path: Path) -> None:
     assert "no recipe is 900 times as small; nearest came" in done.err
     assert "Nothing was written." in done.err
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("points", "high", "told"),
+    [(0.1, 0.56, "cannot rule out a loss of 0.56 points"), (0.1, 0.1, ""), (None, 0.56, "")],
+)
+def test_too_little_mail_is_told(points: float | None, high: float, told: str) -> None:
+    """A loss of nothing on a hundred messages is not a loss of nothing."""
+    rung = Rung("a", "", {"accuracy_loss_points": Figure(0.0, low=-high, high=high)})
+    assert told in _doubt(rung, points)
+    assert bool(_doubt(rung, points)) is bool(told)

@@ -105,7 +105,8 @@ def _print(out: Console, found: Compressed) -> None:
     if chosen is not None:
         out.print()
         out.print(printable(f"{chosen.name}: {_told(chosen, found)}."), soft_wrap=True)
-        out.print(printable(f"It is in {found.out}."), soft_wrap=True)
+        doubt = _doubt(chosen, found.wish.points)
+        out.print(printable(f"{doubt}It is in {found.out}."), soft_wrap=True)
 
 
 def _told(rung: Rung, found: Compressed) -> str:
@@ -124,6 +125,16 @@ def _told(rung: Rung, found: Compressed) -> str:
     else:
         parts.append(f"{loss.value:.2f} points of accuracy lost ({interval(loss, 2)})")
     return ", ".join(parts)
+
+
+def _doubt(rung: Rung, points: float | None) -> str:
+    """Whether the mail was too little to be sure of a bound."""
+    high = rung.figure("accuracy_loss_points").high
+    if points is None or high is None or high <= points:
+        return ""
+    return (
+        f"So little mail cannot rule out a loss of {high:.2f} points; more of it (--messages) can. "
+    )
 
 
 def _nothing(found: Compressed) -> str:
