@@ -16,7 +16,7 @@ pytest.importorskip("onnxscript", reason="the extra [compile] is not installed")
 
 from onnx_ir.tape import Tape  # noqa: E402
 
-from winnow.compiler.graph import copied, serialised  # noqa: E402
+from winnow.compiler.graph import copied, drop_unused, serialised  # noqa: E402
 from winnow.compiler.inputs import feeds_of  # noqa: E402
 from winnow.compiler.passes import Fired, Outcome, largest_difference  # noqa: E402
 from winnow.compiler.rules.base import applied, refused  # noqa: E402
@@ -88,7 +88,9 @@ class Writer:
             opset_imports={"": self.spelling.opset, "com.microsoft": 1},
             name="bert",
         )
-        return ir.Model(graph, ir_version=10)
+        model = ir.Model(graph, ir_version=10)
+        drop_unused(model)
+        return model
 
     def constant(self, name: str, value: Any) -> Any:
         """A constant; of one name there is one."""

@@ -12,8 +12,9 @@ import onnx_ir as ir
 from winnow.compiler.graph import array_of
 
 _AS_FIRST = frozenset(
-    {"Cast", "Clip", "CumSum", "Erf", "FastGelu", "Gelu", "Identity", "LayerNormalization", "Not",
-     "Relu", "Slice", "Softmax", "Tanh", "Transpose"}
+    {"Abs", "Cast", "Clip", "CumSum", "Erf", "Exp", "FastGelu", "Gelu", "Identity",
+     "LayerNormalization", "Neg", "Not", "Relu", "Sigmoid", "Slice", "Softmax", "Sqrt", "Tanh",
+     "Transpose"}
 )  # fmt: skip
 _SPREAD = frozenset({"Add", "Div", "Equal", "MatMul", "Mul", "Sub", "Where"})
 _MORE = {"Unsqueeze": 1, "Squeeze": -1}

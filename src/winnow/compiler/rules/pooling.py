@@ -16,7 +16,9 @@ from winnow.compiler.passes import Fired
 from winnow.compiler.rules.base import attribute
 
 NAME = "PoolBeforeLastLayer"
-_EACH_ALONE = frozenset({"Gelu", "FastGelu", "Relu", "Tanh", "Erf", "Identity"})
+_EACH_ALONE = frozenset({"Gelu", "FastGelu", "Relu", "Tanh", "Erf", "Sigmoid", "Identity"})
+# These are there as well in what is spread over all tokens, (b, 1, d).
+_ENDS = (0, -1)
 _SUMS = frozenset({"Add", "Sub", "Mul", "Div"})
 _AXES = 3
 
@@ -41,9 +43,11 @@ def pooled_first(model: ir.Model) -> list[Fired]:
 
 
 def _is_choice(node: ir.Node) -> bool:
-    """Whether a node takes one token of each message: (b, t, d) -> (b, d)."""
+    """Whether a node takes the first or last token of each message: (b, t, d) -> (b, d)."""
     index = array_of(node.inputs[1]) if node.op_type == "Gather" else None
-    return index is not None and index.ndim == 0 and attribute(node, "axis", 0) == 1
+    if index is None or index.ndim or attribute(node, "axis", 0) != 1:
+        return False
+    return int(index) in _ENDS
 
 
 def _only_chosen(value: ir.Value) -> bool:
