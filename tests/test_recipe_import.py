@@ -210,6 +210,15 @@ def test_calibrated_on_mail_it_is_a_stage_as_any_other(imported: Artifact, tmp_p
     assert calibrated.files[READER_FILE] == imported.files[READER_FILE]
 
 
+def test_a_reader_that_tells_nothing_gets_no_weight(base: Path, tmp_path: Path) -> None:
+    """Nobody has weighed it, so what is believed without mail to show for it is the reflex."""
+    path = _import(tmp_path, base, classifier(table=table_of({}))).artifact.path
+    mail = corpus_of([(message(s, 900 + n), label) for n in range(30) for s, label in _BOTH])
+    _, handover = recipe_cascade.calibrate(path, [mail], Budget.parse("1s"))
+    assert abs(handover.cascade.reader) < 0.05
+    assert handover.cascade.reflex > 0.5
+
+
 def test_evaluated_it_is_as_good_as_its_answers(imported: Artifact) -> None:
     """The figures are of the reader's own answers, all of them."""
     mail = [(message(s, 900 + n), label) for n in range(20) for s, label in _BOTH]
