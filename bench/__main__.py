@@ -16,6 +16,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from bench.accuracy import leave_one_out, online, split  # noqa: E402 - see above
 from bench.figures import SHARED, Figure, Settings, pivot, targets  # noqa: E402
+from bench.integers import integers  # noqa: E402
 from bench.kernels import kernels  # noqa: E402
 from bench.peers import peers  # noqa: E402
 from bench.reader import cascade, evasions  # noqa: E402
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Callable[[Settings], Iterator[Figure]]] = {
     "training": training,
     "cascade": cascade,
     "kernels": kernels,
+    "integers": integers,
     "stack": stack,
     "http": http,
     "daemons": daemons,

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 ir = pytest.importorskip("onnx_ir", reason="the extra [compile] is not installed")
+pytest.importorskip("onnxscript", reason="the extra [compile] is not installed")
 
 from onnx_ir.tape import Tape  # noqa: E402
 

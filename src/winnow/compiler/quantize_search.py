@@ -236,17 +236,26 @@ def _nibbles(
     sites: Sequence[Site], seen: dict[str, Seen], options: Options, judge: _Judge
 ) -> dict[str, Form]:
     """Forms of 4 bits, with the largest blocks that are about as good as any."""
-    tried = []
+    tried: list[tuple[float, dict[str, Form]]] = []
     for size in BLOCKS:
-        forms = {site.name: plain_form(site, 4, size) for site in sites}
-        if options.fitted:
-            for site in sites:
-                rows = seen[site.x.name or ""].rows if site.kind == PRODUCT else None
-                if rows is not None:
-                    forms[site.name] = Nibbles(fitted_blocks(site.weights.T, size, rows))
-        tried.append((float(judge.change(forms).mean()), forms))
+        plain = {site.name: plain_form(site, 4, size) for site in sites}
+        # Fitting helps most networks, and not all.
+        both = [plain, *([_fitted(sites, seen, plain, size)] if options.fitted else [])]
+        tried += [(float(judge.change(forms).mean()), forms) for forms in both]
     best = min(change for change, _ in tried)
     return next(forms for change, forms in tried if change <= _ABOUT_AS_GOOD * best)
+
+
+def _fitted(
+    sites: Sequence[Site], seen: dict[str, Seen], plain: dict[str, Form], size: int
+) -> dict[str, Form]:
+    """Products of 4 bits that are fitted to what they multiply; look-ups as they are."""
+    found = dict(plain)
+    for site in sites:
+        if site.kind == PRODUCT:
+            rows = seen[site.x.name or ""].rows
+            found[site.name] = Nibbles(fitted_blocks(site.weights.T, size, rows))
+    return found
 
 
 def _measured(ladders: _Ladders, judge: _Judge, progress: Progress) -> _Ladders:
