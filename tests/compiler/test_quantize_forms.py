@@ -37,4 +37,5 @@ def test_every_form_is_the_matrix_it_was_made_of() -> None:
         assert found.shape == weights.shape
         assert 0 < np.linalg.norm(found - weights) < off * np.linalg.norm(weights)
         assert form.told == told
+        assert told.startswith(f"{form.bits} bits")
         assert form.nbytes == form.weights.nbytes

@@ -35,7 +35,7 @@ def test_within_the_tolerance_all_is_rounded() -> None:
     found = _search(tolerance=1e9)
     assert fault_of(found.model) == ""
     assert not any(row.kept for row in found.rows)
-    assert {row.form for row in found.rows} == {"8 bits"}
+    assert {(row.form, row.bits) for row in found.rows} == {("8 bits", 8)}
     moved = np.abs(_answers(found.model, FEEDS[6:]) - _answers(MODEL, FEEDS[6:]))
     assert found.mean_change == pytest.approx(moved.mean())
     assert found.max_change == pytest.approx(moved.max())
@@ -50,7 +50,7 @@ def test_within_the_tolerance_all_is_rounded() -> None:
 def test_nothing_may_change() -> None:
     """Then every node stays in floats, and so does the graph."""
     found = _search(tolerance=0.0)
-    assert all(row.kept and row.form == "floats" for row in found.rows)
+    assert all(row.kept and (row.form, row.bits) == ("floats", 32) for row in found.rows)
     assert found.mean_change == found.max_change == 0
     assert kinds(found.model) == kinds(MODEL)
     assert all(row.change > row.change_now == 0 == row.weights_error for row in found.rows)

@@ -66,6 +66,11 @@ class Integers:
         return whole
 
     @property
+    def bits(self) -> int:
+        """Of a weight."""
+        return 8
+
+    @property
     def told(self) -> str:
         """In words."""
         count = len(self.outliers)
@@ -93,6 +98,11 @@ class Nibbles:
         return np.ascontiguousarray(self.weights.floats().T)
 
     @property
+    def bits(self) -> int:
+        """Of a weight."""
+        return 4
+
+    @property
     def told(self) -> str:
         """In words."""
         return f"4 bits in blocks of {self.weights.size}"
@@ -116,6 +126,11 @@ class Table:
     def floats(self) -> F32:
         """The table that it stands for."""
         return self.weights.floats()
+
+    @property
+    def bits(self) -> int:
+        """Of a weight."""
+        return 8 if isinstance(self.weights, Rows) else 4
 
     @property
     def told(self) -> str:

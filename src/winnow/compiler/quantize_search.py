@@ -84,6 +84,7 @@ class Row:
         node: its name.
         kind: PRODUCT or LOOK_UP.
         form: how it is written now, in words.
+        bits: of a weight as it is written now; 32 are floats.
         kept: whether it stays in floats.
         bytes_saved: of its weights.
         weights_error: largest |w' - w| against the largest |w|; 0 in floats.
@@ -94,6 +95,7 @@ class Row:
     node: str
     kind: str
     form: str
+    bits: int
     kept: bool
     bytes_saved: int
     weights_error: float
@@ -302,6 +304,7 @@ def _row(site: Site, levels: Sequence[_Level], taken: int) -> Row:
         node=site.name,
         kind=site.kind,
         form=_FLOATS if form is None else form.told,
+        bits=32 if form is None else form.bits,
         kept=form is None,
         bytes_saved=site.nbytes - now.nbytes,
         weights_error=0.0 if form is None else relative_error(site.weights, form.floats()),
