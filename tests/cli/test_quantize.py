@@ -60,7 +60,8 @@ def test_as_json(bare: Path, winnow: Run) -> None:
     assert told["unchanged"] == ""
     assert [row["node"] for row in told["nodes"]] == ["pieces.gather", "up.matmul", "down.matmul"]
     assert set(told["nodes"][0]) == {
-        "node", "kind", "form", "bits", "kept", "bytes_saved", "weights_error", "change", "change_now",
+        "node", "kind", "form", "bits", "kept",
+        "bytes_saved", "weights_error", "change", "change_now",
     }  # fmt: skip
     assert bare.read_bytes() == GRAPH
 

@@ -22,7 +22,6 @@ from winnow.compiler.quantize_write import write_forms
 
 __all__ = ["BLOCK", "Quantized", "plain_forms", "quantize", "restored", "state_of"]
 
-BITS = (8, 4)
 # Values of a block of 4 bits where nothing was measured: the smallest that costs little.
 BLOCK = 32
 
