@@ -47,6 +47,7 @@ from winnow.recipe_reader import (
     text_of,
     tokenizer_for,
 )
+from winnow.runtime import Reader, cascade_of
 from winnow.tokens import Tokens
 from winnow.training.cascade import HeldOut
 from winnow.training.reader import Schedule, answer
@@ -359,15 +360,19 @@ def test_the_manifest_says_how_it_was_made(made: Made) -> None:
     assert record["curve"][-1][1] < record["curve"][0][1]
     assert record["cpu_seconds"] > 0
     history = made.artifact.manifest["history"]
-    assert [entry["step"] for entry in history] == ["train", "train reader", "quantize reader"]
-    assert history[2]["bytes"] == len(made.artifact.files["reader.onnx"])
-    assert history[2]["bytes"] < history[1]["bytes"]
+    steps = ["train", "train reader", "quantize reader", "fuse reader"]
+    assert [entry["step"] for entry in history] == steps
+    # The file gives the answer of both stages, too.
+    assert 0 < len(made.artifact.files["reader.onnx"]) - history[3]["bytes"] < 8_192
+    assert history[3]["bytes"] < history[2]["bytes"] < history[1]["bytes"]
+    graph = Reader(made.artifact.files["reader.onnx"])
+    assert graph.cascade == cascade_of(made.artifact).spelt()
     assert b"How the reader learnt" in made.artifact.files["reader-learning.svg"]
     assert made.stages[:1] == ["calibrating"]
     assert made.stages.count("reader") == 1
-    steps = [entry for entry in made.told if entry[0].startswith("reader")]
-    assert [done for _, done, _ in steps] == [16 * n for n in range(1, len(steps) + 1)]
-    assert {total for _, _, total in steps} == {16 * len(steps)}
+    told = [entry for entry in made.told if entry[0].startswith("reader")]
+    assert [done for _, done, _ in told] == [16 * n for n in range(1, len(told) + 1)]
+    assert {total for _, _, total in told} == {16 * len(told)}
 
 
 @pytest.mark.slow

@@ -39,7 +39,7 @@ from winnow.model.network import Shape
 from winnow.reading import text_form
 from winnow.recipe import Evaluated, Gathered, SecondStage
 from winnow.recipe_cascade import DEFAULT_BUDGET, Handover, frontier_files, hand_over
-from winnow.recipe_graph import Compiled, answers_of, compiled, reader_history
+from winnow.recipe_graph import Compiled, answering, answers_of, compiled, reader_history
 from winnow.runtime import Reader, Reflex
 from winnow.tokens import FIELDS
 from winnow.training.balance import importance
@@ -336,7 +336,7 @@ def teach(teacher: TrainedReader, rows: TokenRows, own: float = 0.3) -> TokenRow
 def stage_files(compiled_: Compiled, reader: TrainedReader, handover: Handover) -> dict[str, bytes]:
     """Files of the second stage, by name."""
     return {
-        READER_FILE: compiled_.graph,
+        READER_FILE: answering(compiled_.graph, handover.cascade),
         TOKENIZER_FILE: reader.tokenizer.to_json(),
         "reader-learning.svg": learning_picture(reader.curve).encode(),
         **frontier_files(handover),

@@ -103,8 +103,9 @@ class Pass:
         name: shown in reports.
         apply: does it to a graph that it may change and returns that or another one.
         tolerance: largest difference of an output from the graph before that is let stand, or
-            ROUNDED_TOLERANCE where the graph rounds; None for a pass that is meant to change
-            answers, whose difference is only measured.
+            ROUNDED_TOLERANCE where the graph rounds, in proportion to the largest output where
+            that is above 1; None for a pass that is meant to change answers, whose difference is
+            only measured.
     """
 
     name: str
@@ -173,6 +174,8 @@ def _applied(
     tolerance = step.tolerance
     if tolerance is not None and rounds(model):
         tolerance = max(tolerance, ROUNDED_TOLERANCE)
+    if tolerance is not None:
+        tolerance *= max(1.0, _largest(answers))
     if tolerance is not None and not worst <= tolerance:
         moved = f"it moved an output by {worst:.2g}, more than {tolerance:.2g}"
         return undone(moved, max_abs_error=worst)
@@ -184,6 +187,12 @@ def _applied(
         max_abs_error=worst,
     )
     return done, outcome.model, then
+
+
+def _largest(answers: Sequence[Values]) -> float:
+    """Largest number of some outputs: 32 bits round in proportion to it."""
+    sizes = [np.abs(a[np.isfinite(a)]).max(initial=0.0) for values in answers for a in values]
+    return float(max(sizes, default=0.0))
 
 
 def _moved(before: ir.Model, after: ir.Model) -> str:
