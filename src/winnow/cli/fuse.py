@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from winnow.cli.ladder import check_installed
 from winnow.cli.tables import print_table, table
 from winnow.cli.terminal import a_path, console, printable
 
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         InputError: the graph cannot be read, or the place cannot be written.
         ArtifactError: likewise, for a model folder.
     """
+    check_installed()
     from winnow import recipe_compile
 
     subject = recipe_compile.subject_of(args.model)

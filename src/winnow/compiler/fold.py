@@ -22,6 +22,7 @@ from winnow.compiler.rules.masks import shared_mask
 from winnow.compiler.rules.neutral import neutral
 from winnow.compiler.rules.shapes import constant_shapes
 from winnow.compiler.rules.tables import tabulated
+from winnow.compiler.spell_out import spelt_out
 
 # Sums in another order: differences of logits of 10^0 to 10^1 seen on real mail are below 2e-6.
 TOLERANCE = 1e-5
@@ -43,10 +44,10 @@ def folded(model: ir.Model, run: Run) -> Outcome:
     Raises:
         InputError: it is no text model, or does not run.
     """
+    fired: list[Fired] = spelt_out(model)
     common.IdentityEliminationPass()(model)
     common.CommonSubexpressionEliminationPass()(model)
     drop_unused(model)
-    fired: list[Fired] = []
     refusals: list[Refused] = []
     probe = probed(model, run)
     fired += constants(probe)

@@ -129,7 +129,9 @@ def _take_in(model: ir.Model, path: Path, largest: int) -> None:
         if left < 0:
             raise InputError(f"{path} has more than {largest:,} bytes of weights.")
         beside = path.parent / location
-        if beside.is_symlink() or not beside.is_file():
+        if beside.is_symlink():
+            raise InputError(f"{beside} is a link, which may lead anywhere; copy the file there.")
+        if not beside.is_file():
             raise InputError(f"{path} needs {location} beside it, which is missing; copy both.")
         outside = ir.ExternalTensor(
             location, tensor.offset, tensor.length, tensor.dtype,
