@@ -16,7 +16,7 @@ pytest.importorskip("onnxscript", reason="the extra [compile] is not installed")
 
 from onnx_ir.tape import Tape  # noqa: E402
 
-from winnow.compiler.graph import copied, drop_unused, serialised  # noqa: E402
+from winnow.compiler.graph import array_of, copied, drop_unused, serialised  # noqa: E402
 from winnow.compiler.inputs import feeds_of  # noqa: E402
 from winnow.compiler.passes import Fired, Outcome, largest_difference  # noqa: E402
 from winnow.compiler.rules.base import applied, refused  # noqa: E402
@@ -341,6 +341,35 @@ def kinds(model: Any) -> list[str]:
 def count(model: Any, kind: str) -> int:
     """How many nodes of a kind a graph has."""
     return kinds(model).count(kind)
+
+
+_SWAPPED = frozenset({"Add", "Mul"})
+
+
+def wiring(model: Any) -> Any:
+    """A graph without names and numbers: what reads what, and the sizes of weights."""
+    known: dict[Any, Any] = {}
+
+    def of(value: Any) -> Any:
+        if value is None:
+            return None
+        if value not in known:
+            array, node = array_of(value), value.producer()
+            if array is not None:
+                known[value] = (array.dtype.name, array.shape)
+            elif node is None:
+                known[value] = value.name
+            else:
+                read = [of(one) for one in node.inputs]
+                if node.op_type in _SWAPPED:
+                    read.sort(key=repr)
+                told = {
+                    k: str(a.value) for k, a in node.attributes.items() if a.type.name != "FLOAT"
+                }
+                known[value] = hash((node.op_type, repr(sorted(told.items())), repr(read)))
+        return known[value]
+
+    return [of(output) for output in model.graph.outputs]
 
 
 def fired(outcome: Outcome, rule: str) -> int:

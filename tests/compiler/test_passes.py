@@ -159,6 +159,23 @@ def test_the_tolerance_is_the_line() -> None:
     assert _apply(_scaled(1.01), tolerance=moved * 0.999)[1].undone != ""
 
 
+def test_the_line_is_drawn_in_proportion_to_large_answers() -> None:
+    """Numbers of a thousand are rounded a thousand times as far; small ones are not let off."""
+    model = _model()
+    _scaled(1000.0)(model)
+    [answers] = run_graph(model, _proof(model).feeds[:1], ["logits"])
+    moved = _apply(_scaled(1.01), tolerance=None, model=model)[1].max_abs_error
+    largest = 100.0 * moved  # 1% of it
+    assert largest > 100.0
+    assert np.abs(answers[0]).max() <= largest * 1.01
+    assert _apply(_scaled(1.01), tolerance=0.0101, model=model)[1].undone == ""
+    assert _apply(_scaled(1.01), tolerance=0.0099, model=model)[1].undone != ""
+    small = _model()
+    _scaled(0.001)(small)
+    report = _apply(_scaled(1.5), tolerance=1e-6, model=small)[1]
+    assert report.undone.endswith("more than 1e-06")
+
+
 def test_a_pass_that_is_meant_to_change_answers_is_measured_only() -> None:
     """As pruning is."""
     after, report = _apply(_scaled(100.0), tolerance=None)
