@@ -69,3 +69,34 @@ def test_what_computes_more_stays(beyond: str) -> None:
     assert {place.made.split(":")[0] for place in spelt_out(model)} == {"BiasGelu"}
     assert count(model, "Attention") == 2
     assert written != serialised(model)
+
+
+def test_what_stays_leaves_no_reader_behind() -> None:
+    """A node that was begun and not put in would still read the values around it."""
+    model = fused(folded(bert(), run_graph).model, launches=False).model
+    for node in [node for node in model.graph if node.op_type == "Attention"]:
+        other = ir.Node("", "Identity", [node.inputs[3]], name=f"{node.name}.other")
+        model.graph.insert_before(node, other)
+        node.replace_input_with(3, other.outputs[0])
+    spelt_out(model)
+    there = set(model.graph)
+    values = [*model.graph.inputs, *(v for node in model.graph for v in node.outputs)]
+    assert all(use.node in there for value in values for use in value.uses())
+    assert count(model, "Attention") == 2
+
+
+@pytest.mark.parametrize("kind", ["SkipLayerNormalization", "EmbedLayerNormalization"])
+def test_the_epsilon_that_a_node_leaves_out_is_the_contributed_one(kind: str) -> None:
+    """Which is less than that of LayerNormalization: seen where numbers are small."""
+    model = fused(folded(bert(), run_graph).model, launches=True).model
+    for node in model.graph:
+        if node.op_type == kind:
+            node.attributes.pop("epsilon")
+    for name in ("words.table", "position.table"):
+        value = model.graph.initializers.get(name)
+        if value is not None:
+            array = value.const_value.numpy() * np.float32(1e-3)
+            value.const_value = ir.tensor(array, name=name)
+    before = model.clone()
+    assert spelt_out(model)
+    assert_same(before, model, 2e-6)

@@ -21,6 +21,8 @@ _NAMES = {
 }
 # What the first stage says of each message, for a graph that gives the whole answer (answer.py).
 _SCORES = frozenset({"reflex", "opening"})
+# Parts of the names of tables of positions: BERT's and its kin's, timm's, GPT's.
+_TABLE_NAMES = ("position", "pos_emb", "wpe")
 # Positions of a graph that does not say how many it has.
 UNKNOWN = 512
 _WHOLE = (ir.DataType.INT64, ir.DataType.INT32)
@@ -153,7 +155,8 @@ def _table_lengths(model: ir.Model) -> list[int]:
     found = []
     for name, value in model.graph.initializers.items():
         table = value.const_value
-        if "position" not in name.lower() or table is None or table.dtype in _WHOLE:
+        named = any(part in name.lower() for part in _TABLE_NAMES)
+        if not named or table is None or table.dtype in _WHOLE:
             continue
         if len(table.shape) != 2 or table.shape[0] <= 1:
             continue
@@ -201,11 +204,14 @@ def _table_sizes(model: ir.Model, role: str) -> list[int]:
 _TABLES = {"Gather": 0, "EmbedLayerNormalization": 2, "QEmbedLayerNormalization": 2}
 
 
+_SAME_NUMBERS = frozenset({"Cast", "Identity", "Reshape"})
+
+
 def _readers(value: ir.Value) -> list[ir.Node]:
-    """Nodes that read a value, as it is or as another type of integer."""
+    """Nodes that read a value, as it is or only written in another way."""
     found = []
     for use in value.uses():
-        if use.node.op_type == "Cast":
+        if use.node.op_type in _SAME_NUMBERS and use.idx == 0:
             found += _readers(use.node.outputs[0])
         else:
             found.append(use.node)

@@ -19,7 +19,7 @@ from winnow.compiler.rules.gelu import GELU_OPSET
 from winnow.compiler.verify import CONTRIBUTED
 
 NAME = "SpellOut"
-_EPSILON = 1e-5  # of normalisations, where none is given
+_EPSILON = 1e-12  # of the contributed normalisations, where none is given
 # What ONNX Runtime adds to the scores of padding, where nothing is given.
 _FAR = -10_000.0
 
@@ -39,6 +39,12 @@ class _Writer:
         self.made.append(made)
         return made.outputs[0]
 
+    def take_back(self) -> None:
+        """Let nodes that are not needed read nothing: a value's readers are looked at."""
+        for made in reversed(self.made):
+            for place in range(len(made.inputs)):
+                made.replace_input_with(place, None)
+
     def constant(self, value: Any, name: str) -> ir.Value:
         return constant(self.model, value, f"{self.node.name}.{name}")
 
@@ -57,6 +63,7 @@ def spelt_out(model: ir.Model) -> list[Fired]:
         writer = _Writer(model, node)
         result = write(writer)
         if result is None:
+            writer.take_back()
             continue
         _put(model.graph, writer, result)
         found.append(Fired(NAME, node.name or ""))

@@ -59,4 +59,4 @@ def _is_finite(value: ir.Value) -> bool:
         return all(n is not None and np.isfinite(n) for n in map(scalar, node.inputs[1:]))
     if node.op_type in ("Mul", "Div"):
         return all(v is not None and _is_finite(v) for v in node.inputs)
-    return bool(node.op_type == "MatMul")
+    return node.op_type in ("MatMul", "FusedMatMul")
