@@ -20,7 +20,7 @@ from winnow.artifact import Artifact, read_artifact, write_artifact
 from winnow.compiler.answer import with_answer
 from winnow.compiler.fold import fold_pass
 from winnow.compiler.fuse import fuse_pass
-from winnow.compiler.graph import opened, parsed, serialised
+from winnow.compiler.graph import is_onnx, opened, parsed, serialised
 from winnow.compiler.inputs import Feeds, feeds_of, positions_of
 from winnow.compiler.passes import (
     Pass,
@@ -204,7 +204,7 @@ def history_of(report: Report, before: ir.Model, after: ir.Model) -> dict[str, A
 
 def _write_file(out: Path, data: bytes) -> None:
     """Write beside the place, then move there; nothing that is no ONNX file is replaced."""
-    if out.exists() and (out.suffix != ".onnx" or not out.is_file()):
+    if out.exists() and not is_onnx(out):
         raise InputError(f"{out} exists and is no ONNX file; name another --out.")
     fresh = out.with_name(f".{out.name}.{secrets.token_hex(4)}.new")
     try:

@@ -22,6 +22,7 @@ from winnow.compiler.passes import Fired, Outcome, largest_difference  # noqa: E
 from winnow.compiler.rules.base import applied, refused  # noqa: E402
 from winnow.compiler.verify import fault_of  # noqa: E402
 from winnow.recipe_compile import run_graph  # noqa: E402
+from winnow.tokens import FIELDS  # noqa: E402
 
 F32 = NDArray[np.float32]
 FAR = -3.4028234663852886e38
@@ -255,6 +256,13 @@ class Writer:
         joined = self.Reshape(mixed, self.shape(0, 0, width))
         return self.dense(joined, f"{name}.out", width, width)
 
+    def layer(self, x: Any, n: int, inner: int, mask: Any) -> Any:
+        """Attention and what feeds forward, each with x around it and a norm after."""
+        width, name = self.width, f"layer{n}"
+        x = self.norm(self.Add(self.attention(x, name, mask), x), f"{name}.norm1")
+        up = self.gelu(self.dense(x, f"{name}.up", width, inner))
+        return self.norm(self.Add(self.dense(up, f"{name}.down", inner, width), x), f"{name}.norm2")
+
     def turned(self, k: Any, each: int) -> Any:
         """Keys (b, t, h, d) -> (b, h, d, t)."""
         if self.spelling.keys == "one":
@@ -309,9 +317,7 @@ def bert(
     x = to.norm(to.embedded(words, positions), "embed.norm")
     mask = None if spelling.mask == "none" else to.added_mask()
     for n in range(layers):
-        x = to.norm(to.Add(to.attention(x, f"layer{n}", mask), x), f"layer{n}.norm1")
-        up = to.gelu(to.dense(x, f"layer{n}.up", width, inner))
-        x = to.norm(to.Add(to.dense(up, f"layer{n}.down", inner, width), x), f"layer{n}.norm2")
+        x = to.layer(x, n, inner, mask)
     logits = to.head(x)
     logits.shape = ir.Shape(["b", 2])
     return to.model({"logits": logits})
@@ -436,3 +442,28 @@ def left_alone(apply: Callable[[Any], Outcome], model: Any) -> Outcome:
 def names(places: tuple[Fired, ...]) -> set[str]:
     """Rules that fired."""
     return {place.rule for place in places}
+
+
+def reader(pieces: int, positions: int, layers: int = 2) -> Any:
+    """A reader as our own exporter spells it: ids, fields -> log_odds (b,), shares (b, t)."""
+    spelling = Spelling(
+        shapes="constants", mask="none", gelu="node", positions="sliced", kinds="input", opset=20
+    )
+    to = Writer(spelling, 0, layers, width=16, heads=4)
+    for value, name in zip(to.inputs, ("ids", "fields"), strict=True):
+        value.name = name
+    types = to.Gather(to.weight("fields.table", len(FIELDS), to.width), to.inputs[1])
+    rows = to.Slice(
+        to.weight("position.table", positions, to.width),
+        to.ints(0),
+        to.Shape(to.ids, start=1, end=2),
+        to.ints(0),
+    )
+    x = to.norm(to.Add(to.Add(to.looked_up(pieces), types), rows), "embed.norm")
+    for n in range(layers):
+        x = to.layer(x, n, 32, None)
+    shares = to.Squeeze(to.dense(x, "head", to.width, 1), to.ints(2))
+    model = to.model({"log_odds": to.mean(shares, 1, keepdims=0), "shares": shares})
+    sizes = {"pieces": pieces, "fields": len(FIELDS), "positions": positions}
+    model.metadata_props.update({name: str(size) for name, size in sizes.items()})
+    return model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -73,13 +74,13 @@ def _json(name: str, step: Step) -> dict[str, Any]:
         "nodes": step.reports[-1].nodes_after,
         "nodes_loaded": step.nodes_loaded,
         "round_trips": step.round_trips,
-        "max_abs_error": step.max_abs_error,
+        "max_abs_error": _number(step.max_abs_error),
         "passes": [
             {
                 "name": report.name,
                 "nodes_before": report.nodes_before,
                 "nodes": report.nodes_after,
-                "max_abs_error": report.max_abs_error,
+                "max_abs_error": _number(report.max_abs_error),
                 "undone": report.undone,
                 "fired": [{"rule": f.rule, "node": f.made} for f in report.fired],
                 "refused": [
@@ -89,6 +90,11 @@ def _json(name: str, step: Step) -> dict[str, Any]:
             for report in step.reports
         ],
     }
+
+
+def _number(value: float | None) -> float | None:
+    """A number as JSON has it, which knows no infinity: an undone pass tells why in words."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _print(out: Console, name: str, step: Step, *, explain: bool) -> None:

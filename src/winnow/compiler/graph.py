@@ -64,6 +64,19 @@ def parsed(data: bytes, name: str) -> ir.Model:
     return _checked(model, name)
 
 
+def is_onnx(path: Path) -> bool:
+    """Whether a file is a graph at all, as well as that can be told without looking into it."""
+    import onnx
+
+    if not path.is_file() or path.stat().st_size > LARGEST_BYTES:
+        return False
+    try:
+        proto = onnx.ModelProto.FromString(path.read_bytes())
+    except Exception:  # protobuf's own error
+        return False
+    return bool(proto.ir_version and proto.graph.node)
+
+
 def serialised(model: ir.Model) -> bytes:
     """Bytes of a graph, the same for the same graph."""
     data: bytes = ir.to_proto(model).SerializeToString(deterministic=True)
