@@ -15,6 +15,7 @@ pytest.importorskip("optax", reason="the extra [train] is not installed")
 import onnx_ir as ir
 
 from tests.compiler.exports import Spelling, bert
+from tests.model.tiny import random_tokens
 from tests.narrow import SHAPE, WEIGHTS, mail_of, write_narrow
 from tests.synthetic import message
 from winnow import recipe_prune, recipe_recover
@@ -22,6 +23,7 @@ from winnow.compiler.anatomy import anatomy_of
 from winnow.compiler.fold import folded
 from winnow.compiler.prune import Keep, Plan, cut
 from winnow.compiler.prune_scores import by_weights
+from winnow.compiler.settle import settled
 from winnow.corpus import Corpus, Example
 from winnow.errors import InputError
 from winnow.model.export import export
@@ -29,6 +31,8 @@ from winnow.recipe_compile import run_graph
 from winnow.recipe_look import Look, feeds_by, look
 from winnow.recipe_prune import Wish, prune
 from winnow.recipe_recover import Recovery, gathered, weights_of
+from winnow.training.reader import answer
+from winnow.training.reader_data import TokenRows
 from winnow.verdict import Label
 
 CUT = Plan((Keep((0, 2), tuple(range(20))), Keep((3,), (1, 5, 9))))
@@ -75,6 +79,18 @@ def test_a_cut_graph_is_a_cut_network() -> None:
     assert weights["layer1.down.kernel"].tolist() == (
         WEIGHTS["layer1.down.kernel"][[1, 5, 9]].tolist()
     )
+
+
+def test_what_settling_moved_into_other_weights_is_found_there() -> None:
+    """A settled reader has fewer biases and answers the same; so does its network."""
+    graph = settled(export(WEIGHTS, SHAPE)).model
+    shape, weights = weights_of(graph)
+    assert not weights["layer0.down.bias"].any()
+    assert WEIGHTS["layer0.down.bias"].any()
+    tokens = [random_tokens(SHAPE, length) for length in (1, 9, 40)]
+    rows = TokenRows(tokens, np.zeros(3, np.float32), np.ones(3))
+    apart = answer(weights, rows, shape) - answer(WEIGHTS, rows, SHAPE)
+    assert np.abs(apart).max() < 1e-3
 
 
 def test_another_network_is_refused() -> None:

@@ -32,7 +32,7 @@ from winnow.compiler.prune_scores import (
 )
 from winnow.compiler.prune_search import widths_of
 from winnow.compiler.prune_sensitivity import Effect, sensitivity
-from winnow.compiler.quantize import restored
+from winnow.compiler.quantize import restored, state_of
 from winnow.corpus import Corpus, Example, deduplicate
 from winnow.errors import InputError, ReaderError
 from winnow.features import AnyTokenizer, Reading, read_content
@@ -49,7 +49,6 @@ FIRST_ORDER = "first-order"
 MESSAGES = 1_000
 FEWEST, MOST_MEASURED = 20, 200  # messages
 _RANDOM = 64  # inputs that stand for mail where there is none
-_INTEGERS = frozenset({"MatMulInteger", "DequantizeLinear", "QLinearMatMul", "MatMulNBits"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +212,7 @@ def prepared(subject: Subject) -> tuple[ir.Model, list[dict[str, Any]]]:
         InputError: it cannot be brought into that form.
     """
     graph = without_answer(subject.graph)
-    if any(node.op_type in _INTEGERS for node in graph.graph):
+    if state_of(graph):
         graph = restored(graph)
     after, [report] = apply_passes(graph, [fold_pass(run_graph)], proof_of(graph))
     if report.undone:

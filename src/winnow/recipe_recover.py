@@ -146,7 +146,9 @@ def weights_of(graph: ir.Model) -> tuple[Shape, dict[str, F32]]:
     other = "the graph is of another network than Winnow's reader, which alone can be trained"
     try:
         found = {
-            name: _formed(name, _array(graph, source)) for name, source in _sources(anatomy).items()
+            name: _formed(name, _array(graph, source))
+            for name, source in _sources(anatomy).items()
+            if source or not name.endswith("bias")  # it may have gone into other weights (settle)
         }
     except KeyError as error:
         raise InputError(f"{other}; use --no-recover.") from error
@@ -163,6 +165,9 @@ def weights_of(graph: ir.Model) -> tuple[Shape, dict[str, F32]]:
         inner=max(inner for _, inner in layers),
         left=tuple(layers),
     )
+    for name, sizes in shapes_of(shape).items():
+        if name.endswith("bias"):
+            found.setdefault(name, np.zeros(sizes, np.float32))
     if {name: value.shape for name, value in found.items()} != shapes_of(shape):
         raise InputError(f"{other}; use --no-recover.")
     _check_same(graph, export(found, shape), shape)
@@ -221,6 +226,8 @@ def _sources(anatomy: Anatomy) -> dict[str, str]:
 
 def _formed(name: str, array: NDArray[np.generic]) -> F32:
     """A weight as the network has it: biases and norms are vectors, whatever the graph makes."""
+    if name == "head.kernel":  # a vector once it is settled
+        return np.array(array, np.float32).reshape(-1, 1)
     vector = name.endswith(("bias", "scale", "shift"))
     return np.array(array.ravel() if vector else array, np.float32)
 

@@ -90,6 +90,23 @@ def test_the_classifier_is_the_last_product() -> None:
     assert (head.kernel, head.bias) == ("classifier.kernel", "classifier.bias")
 
 
+def test_a_head_of_one_number_may_be_a_vector() -> None:
+    """So settling leaves it, without a bias; and three classes are no head of ours."""
+    model = _folded(bert(SPELLINGS["plain"]))
+    logits = model.graph.outputs[0].producer()
+    product = logits.inputs[0].producer()
+    vector = ir.Value(name="v", const_value=ir.tensor(np.ones(16, np.float32), name="v"))
+    model.graph.register_initializer(vector)
+    product.replace_input_with(1, vector)
+    head = anatomy_of(model).head
+    assert head is not None
+    assert (head.kernel, head.bias) == ("v", "")
+    wide = ir.Value(name="w", const_value=ir.tensor(np.ones((16, 3), np.float32), name="w"))
+    model.graph.register_initializer(wide)
+    product.replace_input_with(1, wide)
+    assert anatomy_of(model).head is None
+
+
 def test_a_norm_may_stand_before() -> None:
     """Of a layer whose norm stands before its halves the sum is what it gives."""
     found = anatomy_of(pre_norm())

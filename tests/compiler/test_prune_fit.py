@@ -12,12 +12,13 @@ ir = pytest.importorskip("onnx_ir", reason="the extra [compile] is not installed
 from tests.compiler.exports import Spelling, bert  # noqa: E402
 from winnow.compiler.anatomy import anatomy_of  # noqa: E402
 from winnow.compiler.fold import folded  # noqa: E402
-from winnow.compiler.graph import serialised  # noqa: E402
+from winnow.compiler.graph import drop_unused, serialised  # noqa: E402
 from winnow.compiler.inputs import Feeds, feeds_of  # noqa: E402
 from winnow.compiler.passes import largest_difference  # noqa: E402
 from winnow.compiler.prune import Keep, Plan, cut, values_of  # noqa: E402
 from winnow.compiler.prune_fit import last_of, made_up, refitted, set_product  # noqa: E402
 from winnow.compiler.prune_scores import Moments  # noqa: E402
+from winnow.compiler.verify import fault_of  # noqa: E402
 from winnow.errors import InputError  # noqa: E402
 from winnow.recipe_compile import run_graph  # noqa: E402
 
@@ -129,3 +130,21 @@ def test_types_stay(model: Any) -> None:
     assert values[dense.kernel].const_value.numpy().dtype == np.float32
     assert not values[dense.bias].const_value.numpy().any()
     assert values_of(model)[dense.kernel].const_value.numpy().any()
+
+
+def test_a_product_without_a_bias_is_given_one(model: Any) -> None:
+    """Settling moves biases into other weights; what a cut takes away needs one all the same."""
+    bare = model.clone()
+    for layer in anatomy_of(bare).layers:
+        for dense in (last_of(layer.attention), last_of(layer.feed)):
+            values = values_of(bare)
+            ir.convenience.replace_all_uses_with(values[dense.gives], values[dense.product])
+    drop_unused(bare)
+    assert not last_of(anatomy_of(bare).layers[0].feed).bias
+    feeds = _feeds(bare, 0)
+    smaller = cut(bare, HALF)
+    fitted = refitted(bare, smaller, HALF, run_graph, [(one, one) for one in feeds])
+    assert fault_of(fitted) == ""
+    assert all(last_of(layer.feed).bias for layer in anatomy_of(fitted).layers)
+    others = _feeds(bare, 5_000)
+    assert _apart(bare, fitted, others) < 0.5 * _apart(bare, smaller, others)

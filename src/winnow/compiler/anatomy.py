@@ -71,7 +71,7 @@ class Head:
     """The last product with weights.
 
     Attributes:
-        kernel: (d, classes), or the other way round.
+        kernel: (d, classes), or the other way round, or (d,).
         bias: (classes,), "" where there is none.
     """
 
@@ -216,6 +216,8 @@ def _head(model: ir.Model, layers: tuple[Layer, ...]) -> Head | None:
             if dense.sizes[1] > 2 or dense.product == layers[-1].feed.down.product:
                 return None
             return Head(dense.kernel, dense.bias)
+        if node.op_type == "MatMul" and is_weight(node.inputs[1], rank=1):
+            return Head(node.inputs[1].name or "", "")
         if node.op_type == "Gemm" and is_weight(node.inputs[1], rank=2):
             bias = node.inputs[2] if len(node.inputs) > 2 else None
             named = bias.name or "" if bias is not None and is_weight(bias) else ""

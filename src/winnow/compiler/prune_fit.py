@@ -97,29 +97,39 @@ def _fit(smaller: ir.Model, dense: Dense, sums: tuple[F64, F64], ridge: float) -
     """Fit one product, in place; weights are held where they are, the bias is free."""
     squares, products = sums
     size = dense.sizes[0]
-    values = values_of(smaller)
-    kernel, bias = weights_of(values, dense)
-    rows = size if bias is None else size + 1
-    start = kernel if bias is None else np.concatenate([kernel, bias.reshape(1, -1)])
-    pull = np.full(rows, ridge_of(squares[:size, :size], ridge))
-    pull[size:] = 0.0
-    solved = np.linalg.solve(
-        squares[:rows, :rows] + np.diag(pull), products[:rows] + pull[:, None] * start
-    )
-    set_product(smaller, dense, solved[:size], solved[size] if bias is not None else None)
+    kernel, bias = weights_of(values_of(smaller), dense)
+    none = np.zeros(dense.sizes[1])
+    start = np.concatenate([kernel, (none if bias is None else bias).reshape(1, -1)])
+    pull = np.full(size + 1, ridge_of(squares[:size, :size], ridge))
+    pull[size] = 0.0
+    solved = np.linalg.solve(squares + np.diag(pull), products + pull[:, None] * start)
+    set_product(smaller, dense, solved[:size], solved[size])
 
 
-def set_product(
-    model: ir.Model, dense: Dense, kernel: NDArray[Any], bias: NDArray[Any] | None
-) -> None:
-    """Give a product other weights of the same type, in place."""
+def set_product(model: ir.Model, dense: Dense, kernel: NDArray[Any], bias: NDArray[Any]) -> None:
+    """Give a product other weights of the same type, in place; and a bias where it has none."""
     values = values_of(model)
     old, old_bias = weights_of(values, dense)
-    product, added = values[dense.product].producer(), values[dense.gives].producer()
-    set_weight(model, product, dense.kernel, kernel.astype(old.dtype))
-    if bias is not None and old_bias is not None:
+    product = values[dense.product]
+    set_weight(model, product.producer(), dense.kernel, kernel.astype(old.dtype))
+    if old_bias is not None:
         cast = bias.reshape(old_bias.shape).astype(old_bias.dtype)
-        set_weight(model, added, dense.bias, cast)
+        set_weight(model, values[dense.gives].producer(), dense.bias, cast)
+        return
+    name = f"{dense.kernel}.bias"
+    while name in values:
+        name += ".1"
+    tensor = ir.tensor(bias.astype(old.dtype), name=name)
+    added = ir.Value(
+        name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor
+    )
+    model.graph.register_initializer(added)
+    node = ir.node("Add", [product, added], name=f"{dense.product}.add")
+    node.outputs[0].name = f"{dense.product}.biased"
+    for use in list(product.uses()):
+        if use.node is not node:
+            use.node.replace_input_with(use.idx, node.outputs[0])
+    model.graph.insert_after(product.producer(), node)
 
 
 def made_up(

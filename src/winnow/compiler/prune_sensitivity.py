@@ -184,4 +184,4 @@ def _make_up(
         rows = np.array(keep.neurons)
     kernel, bias = weights_of(values_of(model), was)
     fresh, added = made_up(kernel, seen, rows)
-    set_product(smaller, now, fresh, None if bias is None else bias.ravel() + added)
+    set_product(smaller, now, fresh, added if bias is None else bias.ravel() + added)
