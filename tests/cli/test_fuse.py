@@ -121,6 +121,16 @@ def test_a_pass_that_was_undone_is_told(
     assert "inf" in told["passes"][1]["undone"]
 
 
+def test_without_the_extra_it_says_which_one(
+    winnow: Run, graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence with the command."""
+    monkeypatch.setattr("winnow.cli.ladder.find_spec", lambda name: None)
+    done = winnow("fuse", graph)
+    assert done.status == 2
+    assert done.err.endswith("pip install 'winnow-mail[compile]'.\n")
+
+
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [

@@ -17,6 +17,7 @@ from tests.compiler.exports import (
     left_alone,
     names,
     proved,
+    reader,
     reasons,
     sketch,
 )
@@ -59,6 +60,16 @@ def test_a_mean_over_tokens_keeps_all_of_them() -> None:
     """Only the biases go."""
     outcome = proved(settled, _folded(Spelling(pooled="mean")), BOUND)
     assert names(outcome.fired) == {"AbsorbSkipBias"}
+
+
+def test_a_reader_s_head_is_settled() -> None:
+    """A number a token: no axis of its own, no bias; both outputs keep their names."""
+    model = folded(reader(50, 24), run_graph).model
+    outcome = proved(settled, model, BOUND)
+    assert names(outcome.fired) == {"AbsorbSkipBias", "VectorHead", "AbsorbHeadBias"}
+    assert count(outcome.model, "Squeeze") == 0
+    assert len(list(outcome.model.graph)) == len(list(model.graph)) - 4 - 2
+    assert [output.name for output in outcome.model.graph.outputs] == ["log_odds", "shares"]
 
 
 def test_two_choices_of_one_token_are_one() -> None:

@@ -11,7 +11,10 @@ from onnx_ir.passes import common
 
 from winnow.compiler.graph import drop_unused
 from winnow.compiler.passes import Outcome, Pass
+from winnow.compiler.rules import vector_head
 from winnow.compiler.rules.absorb_bias import absorbed_biases
+from winnow.compiler.rules.base import applied, refused
+from winnow.compiler.rules.head_bias import absorbed_head_bias
 from winnow.compiler.rules.pooling import pooled_first
 
 # Weights are changed by sums of theirs, which round.
@@ -32,6 +35,9 @@ def settled(model: ir.Model) -> Outcome:
     fired = pooled_first(model)
     common.CommonSubexpressionEliminationPass()(model)
     absorbed, refusals = absorbed_biases(model)
+    heads = applied(model, vector_head.RULES)
+    beside, kept = absorbed_head_bias(model)
     drop_unused(model)
     common.TopologicalSortPass()(model)
-    return Outcome(model, (*fired, *absorbed), tuple(refusals))
+    refusals += [*refused(model, vector_head.RULES), *kept]
+    return Outcome(model, (*fired, *absorbed, *heads, *beside), tuple(refusals))

@@ -156,4 +156,4 @@ def test_a_sum_that_is_read_elsewhere_stays() -> None:
 def test_rows_that_are_not_folded_yet_stay() -> None:
     """Before folding, how many rows there are is arithmetic that the rule does not read."""
     outcome = left_alone(STEP, bert(replace(BARE, kinds="input"), layers=1))
-    assert reasons(outcome, "FuseTypedEmbedLayerNorm") == {"there are not as many rows as tokens"}
+    assert "there are not as many rows as tokens" in reasons(outcome, "FuseTypedEmbedLayerNorm")

@@ -20,7 +20,7 @@ from winnow.compiler.graph import array_of, drop_unused
 from winnow.compiler.passes import Fired, Refused
 
 # A match that covers this part of a pattern, and so many nodes, and then fails is worth telling.
-_NEARLY, _FEWEST = 0.6, 3
+_NEARLY, _FEWEST = 0.35, 3
 # What a rewriting makes beside the node that it is about.
 _HELPERS = frozenset({"Cast", "MatMul"})
 
