@@ -4,7 +4,7 @@
     ├── InputError              the user's input: a path, a corpus, a message, an option
     ├── ArtifactError           a model folder that is missing, damaged, foreign, older or newer
     ├── ReaderError             the reader gave no answer for a message; the reflex's stands
-    ├── DeviceError             hardware that was asked for: unknown, absent, or it takes no such graph
+    ├── DeviceError             hardware that was asked for: unknown, absent, or refuses the graph
     ├── RuleError               a rule file that cannot be read; knows its line and column
     ├── StoreError              the database: locked, full, damaged, from a newer version
     ├── LocalProtocolError      our own code drove a protocol wrongly (a bug of ours)

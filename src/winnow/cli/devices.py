@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from winnow.runtime.survey import Row
 
 NAME = "devices"
-HELP = "list the devices that --device names, and try a model on those that are here"
+HELP = "list the devices there are, and try a model on those that are here"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
