@@ -360,11 +360,11 @@ def test_the_manifest_says_how_it_was_made(made: Made) -> None:
     assert record["curve"][-1][1] < record["curve"][0][1]
     assert record["cpu_seconds"] > 0
     history = made.artifact.manifest["history"]
-    steps = ["train", "train reader", "quantize reader", "fuse reader"]
+    steps = ["train", "train reader", "quantize reader"]
     assert [entry["step"] for entry in history] == steps
     # The file gives the answer of both stages, too.
-    assert 0 < len(made.artifact.files["reader.onnx"]) - history[3]["bytes"] < 8_192
-    assert history[3]["bytes"] < history[2]["bytes"] < history[1]["bytes"]
+    assert 0 < len(made.artifact.files["reader.onnx"]) - history[2]["bytes"] < 8_192
+    assert history[2]["bytes"] < history[1]["bytes"]
     graph = Reader(made.artifact.files["reader.onnx"])
     assert graph.cascade == cascade_of(made.artifact).spelt()
     assert b"How the reader learnt" in made.artifact.files["reader-learning.svg"]
