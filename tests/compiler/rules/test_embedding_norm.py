@@ -81,8 +81,14 @@ def _small(to: Writer, rows: int) -> Any:
     return to.chance.normal(0, 0.003, (rows, 16)).astype(np.float32)
 
 
-def _normal(to: Writer, total: Any, vector: tuple[int, ...] = (16,), axis: int = -1) -> Any:
-    scale, shift = to.weight("s", *vector, around=1.0), to.weight("b", *vector)
+def _normal(
+    to: Writer,
+    total: Any,
+    vector: tuple[int, ...] = (16,),
+    axis: int = -1,
+    other: tuple[int, ...] = (16,),
+) -> Any:
+    scale, shift = to.weight("s", *vector, around=1.0), to.weight("b", *other)
     return to.LayerNormalization(total, scale, shift, axis=axis)
 
 
@@ -100,13 +106,17 @@ def _normal(to: Writer, total: Any, vector: tuple[int, ...] = (16,), axis: int =
             "scale or shift is no constant vector",
         ),
         (
+            lambda to: _normal(to, to.Add(to.looked_up(), _rows(to)), other=(1, 16)),
+            "scale or shift is no constant vector",
+        ),
+        (
             lambda to: _normal(
                 to, to.Add(to.looked_up(), _rows(to, counted=to.Transpose(to.ids, perm=[0, 1])))
             ),
             "there are not as many rows as tokens",
         ),
     ],
-    ids=["table", "scale", "another count"],
+    ids=["table", "scale", "shift", "another count"],
 )
 def test_what_is_no_embedding_stays(write: Any, reason: str) -> None:
     """Tables that are computed, other weights, as many rows as something else has tokens."""
@@ -151,6 +161,36 @@ def test_a_sum_that_is_read_elsewhere_stays() -> None:
         return to.norm(total, "n"), total
 
     left_alone(STEP, sketch(write))
+
+
+def test_axes_may_be_told() -> None:
+    """As they are where nothing is told: rows of the words, the last axis of the sum."""
+
+    def write(to: Writer) -> Any:
+        word = to.Gather(to.weight("words.table", 40, 16), to.ids, axis=0)
+        return _normal(to, to.Add(word, _rows(to)), axis=2)
+
+    assert len(proved(STEP, sketch(write), BOUND).fired) == 1
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        lambda to: to.Slice(
+            to.weight("p", 24, 16), to.ints(0), to.Shape(to.ids, start=1, end=2), to.ints(1)
+        ),
+        lambda to: to.Slice(to.weight("p", 24, 16), to.ints(0), to.Shape(to.ids), to.ints(0)),
+        lambda to: to.Slice(
+            to.weight("p", 24, 16), to.ints(0), to.Shape(to.ids, start=0, end=1), to.ints(0)
+        ),
+    ],
+    ids=["columns", "all sizes", "messages"],
+)
+def test_rows_of_something_else_stay(rows: Any) -> None:
+    """Columns, as many as there are messages; such a graph need not run to be refused."""
+    outcome = STEP(sketch(lambda to: _normal(to, to.Add(to.looked_up(), rows(to)))))
+    assert outcome.fired == ()
+    assert len(outcome.refused) >= 1
 
 
 def test_rows_that_are_not_folded_yet_stay() -> None:

@@ -111,6 +111,12 @@ def test_another_function_stays(model: Any, rule: str, reason: str) -> None:
     assert why.startswith(reason)
 
 
+@pytest.mark.parametrize(("root", "fires"), [(1.4141, True), (1.4144, False)])
+def test_constants_may_be_cut_off_after_four_digits(root: float, fires: bool) -> None:
+    """Some were typed by hand; answers are compared by whoever applies the rule."""
+    assert bool(STEP(_erf(root=root)).fired) == fires
+
+
 def test_inverse_of_another_root_stays() -> None:
     """A quotient, x / sqrt 2, is not x * sqrt 2."""
 

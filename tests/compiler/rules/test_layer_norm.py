@@ -50,6 +50,7 @@ def _norm(
     power: float = 2.0,
     epsilon: Any = None,
     size: tuple[int, ...] = (16,),
+    shift: tuple[int, ...] = (16,),
 ) -> Any:
     x = to.looked_up()
     apart = to.Sub(x, to.ReduceMean(x, axes=list(axes), keepdims=keep))
@@ -57,7 +58,7 @@ def _norm(
     variance = to.ReduceMean(square, axes=list(axes), keepdims=keep)
     root = to.Sqrt(to.Add(variance, to.number(0.25) if epsilon is None else epsilon(to)))
     scaled = to.Mul(to.Div(apart, root), to.weight("scale", *size, around=1.0))
-    return to.Add(scaled, to.weight("shift", *size))
+    return to.Add(scaled, to.weight("shift", *shift))
 
 
 def test_epsilon_is_kept() -> None:
@@ -82,6 +83,8 @@ def test_epsilon_is_kept() -> None:
         ),
         (lambda to: _norm(to, size=(1, 16)), "scale or shift is no constant vector"),
         (lambda to: _norm(to, size=(1,)), "scale or shift is no constant vector"),
+        (lambda to: _norm(to, shift=(1, 16)), "scale or shift is no constant vector"),
+        (lambda to: _norm(to, shift=(1,)), "scale or shift is no constant vector"),
     ],
 )
 def test_another_norm_stays(write: Any, reason: str) -> None:

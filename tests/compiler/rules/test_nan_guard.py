@@ -15,6 +15,7 @@ from tests.compiler.exports import (
     by,
     count,
     fired,
+    ir,
     left_alone,
     proved,
     reasons,
@@ -64,15 +65,16 @@ def test_a_guard_of_what_is_always_a_number_goes(added: Any) -> None:
     assert outcome.model.graph[-1].attributes["axis"].value == -1
 
 
-def test_the_softmax_s_axis_is_kept() -> None:
-    """A softmax over queries stays one."""
+@pytest.mark.parametrize(("told", "axis"), [({"axis": 1}, 1), ({}, -1)])
+def test_the_softmax_s_axis_is_kept(told: Any, axis: int) -> None:
+    """A softmax over queries stays one; where nothing is told it is over the last axis."""
 
     def write(to: Writer) -> Any:
-        p = to.Softmax(_product(to), axis=1)
+        p = to.Softmax(_product(to), **told)
         return to.Where(to.IsNaN(p), to.number(0.0), p)
 
     outcome = proved(STEP, sketch(write, MASKED), BOUND)
-    assert outcome.model.graph[-1].attributes["axis"].value == 1
+    assert outcome.model.graph[-1].attributes["axis"].value == axis
 
 
 def _infinite(to: Writer) -> Any:
@@ -96,6 +98,30 @@ def test_a_guard_that_may_be_needed_stays(scores: Any) -> None:
     """Minus infinity for every key of a message of padding: zeros, not "no number"."""
     outcome = left_alone(STEP, sketch(lambda to: _guarded(to, scores(to)), MASKED))
     assert reasons(outcome, RULE) == {"what is added to the scores may be minus infinity"}
+
+
+def test_a_guard_of_what_is_infinite_for_one_head_stays() -> None:
+    """All numbers of a constant count."""
+
+    def write(to: Writer) -> Any:
+        scores = to.Unsqueeze(_product(to), to.ints(1))
+        each = np.array([0.0, 1.0, -np.inf, 2.0], np.float32).reshape(1, 4, 1, 1)
+        return _guarded(to, to.Add(scores, to.constant("heads", each)))
+
+    left_alone(STEP, sketch(write, MASKED))
+
+
+def test_a_guard_of_what_is_given_stays() -> None:
+    """A caller may give anything."""
+
+    def write(to: Writer) -> Any:
+        to.inputs.append(ir.val("reflex", ir.DataType.FLOAT, ["b"]))
+        return _guarded(to, to.Add(to.MatMul(to.looked_up(), to.weight("k", 16, 16)),
+                                   to.inputs[-1]))  # fmt: skip
+
+    outcome = STEP(sketch(write))
+    assert outcome.fired == ()
+    assert len(outcome.refused) == 1
 
 
 def test_a_guard_of_something_else_stays() -> None:

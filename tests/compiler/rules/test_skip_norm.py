@@ -18,7 +18,7 @@ from tests.compiler.exports import (
     sketch,
 )
 from winnow.compiler.graph import array_of
-from winnow.compiler.rules.skip_norm import RULES
+from winnow.compiler.rules.skip_norm import RULES, FuseSkipLayerNorm
 
 BOUND = 2e-6  # another order of sums; the outputs are of the size of the scale, about 1
 STEP = by(*RULES)
@@ -38,6 +38,23 @@ def test_two_nodes_become_one() -> None:
     assert node.domain == "com.microsoft"
     assert len(node.inputs) == 4
     assert node.attributes["epsilon"].value == pytest.approx(1e-12)
+
+
+def test_the_last_of_three_axes_may_be_called_so() -> None:
+    """Axis 2 of (b, t, d) is the last."""
+    outcome = proved(STEP, _normal(lambda to: to.Add(*_terms(to)), axis=2), BOUND)
+    assert len(outcome.fired) == 1
+
+
+def test_a_sum_with_a_weight_at_its_first_place_is_no_table() -> None:
+    """A bias before its product, where only the outer sum is asked for."""
+
+    def write(to: Writer) -> Any:
+        product, skip = _terms(to)
+        return to.norm(to.Add(to.Add(to.weight("bias", 16), product), skip), "n")
+
+    outcome = proved(by(FuseSkipLayerNorm), sketch(write), BOUND)
+    assert len(outcome.fired) == 1
 
 
 @pytest.mark.parametrize("first", [False, True])
