@@ -145,6 +145,14 @@ def test_what_is_no_attention_that_can_be_cut(layer: _Layer, spoil: Any, reason:
         spoil(layer)
 
 
+def test_a_bias_of_each_head(layer: _Layer) -> None:
+    """Relative positions (MPNet) add a number for each head, which would have to be cut, too."""
+    table = layer.op("Gather", layer.weight(9, H), layer.sizes(0, 1, 2))
+    bias = layer.op("Unsqueeze", layer.op("Transpose", table, perm=(1, 0)), layer.sizes(0))
+    with pytest.raises(AbsentError, match="added to the scores of each head"):
+        layer.attention(bias=bias)
+
+
 def layer_sum(to: _Layer) -> Any:
     """A query that is the sum of two projections."""
     return to.op("Add", to.part((0, 2, 1, 3)), to.part((0, 2, 1, 3)))

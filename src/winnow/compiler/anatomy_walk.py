@@ -21,6 +21,8 @@ _BENT = frozenset(
      "Softplus", "LeakyRelu", "HardSwish", "Mish", "Pow", "Clip"}
 )  # fmt: skip
 _STRAIGHT = frozenset({"Mul", "Div", "Add", "Sub", "Identity", "Cast"})
+# Between a table of positions and what is added to the scores.
+_FEEDING = _SCALING | _SHAPING | frozenset({"Gather", "Expand", "Slice", "Concat"})
 _FAR = 40  # nodes that a walk takes at most
 
 
@@ -185,6 +187,7 @@ def attention_at(softmax: ir.Node) -> Attention:
     if len({size for _, _, size in parts}) != 1:
         raise AbsentError("queries, keys and values have different heads")
     heads, each = parts[0][2]
+    _check_shared(softmax.inputs[0], scores, heads)
     joins = []
     node = _next(mixing.outputs[0], _SHAPING | {"MatMul"}, "its result is used in two ways")
     while node.op_type != "MatMul":
@@ -248,6 +251,17 @@ def _scores(value: ir.Value | None) -> ir.Node:
         if node.op_type == "MatMul" and not any(map(is_weight, node.inputs)):
             return node
     raise AbsentError("its input is no product of queries and keys")
+
+
+def _check_shared(value: ir.Value | None, scores: ir.Node, heads: int) -> None:
+    """What is added to the scores is the same for all heads, so that any of them may go."""
+    walked = set(_before(scores.outputs[0], _FEEDING))
+    for node in _before(value, _FEEDING):
+        if node in walked:
+            continue
+        for other in node.inputs:
+            if is_weight(other) and heads > 1 and heads in tuple(other.const_value.shape)[-3:]:
+                raise AbsentError("something else is added to the scores of each head")
 
 
 def _projection(value: ir.Value | None, name: str) -> tuple[Dense, ir.Node, tuple[int, int]]:
