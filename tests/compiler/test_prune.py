@@ -32,7 +32,7 @@ def _model(spelling: Spelling = SPELLINGS[0]) -> Any:
     return folded(bert(spelling), run_graph).model
 
 
-def _silenced(model: Any, heads: Sequence[Sequence[int]], neurons: Sequence[Sequence[int]]) -> Any:
+def silenced(model: Any, heads: Sequence[Sequence[int]], neurons: Sequence[Sequence[int]]) -> Any:
     """The whole graph, in which heads and neurons that are to go add nothing: the oracle."""
     model = model.clone()
     anatomy, values = anatomy_of(model), values_of(model)
@@ -53,7 +53,7 @@ def test_what_is_left_does_what_it_did(spelling: Spelling) -> None:
     model = _model(spelling)
     smaller = cut(model, Plan(tuple(map(Keep, HEADS, NEURONS))))
     assert fault_of(smaller) == ""
-    oracle = _silenced(model, HEADS, NEURONS)
+    oracle = silenced(model, HEADS, NEURONS)
     assert largest_difference(answers(oracle), answers(smaller)) <= TOLERANCE
     assert largest_difference(answers(model), answers(smaller)) > 100 * TOLERANCE
 
@@ -128,7 +128,7 @@ def test_a_gate_is_cut_with_what_it_gates() -> None:
         [up.sizes for up in layer.feed.ups] == [(8, 3), (8, 3)]
         for layer in anatomy_of(smaller).layers
     )
-    oracle = _silenced(model, ((1,), (1,)), ((0, 5, 11),) * 2)
+    oracle = silenced(model, ((1,), (1,)), ((0, 5, 11),) * 2)
     feeds = [feeds_of(model, 2, 7, 1)]
     found, wanted = (run_graph(one, feeds, ["logits"]) for one in (smaller, oracle))
     assert largest_difference(found, wanted) <= TOLERANCE
