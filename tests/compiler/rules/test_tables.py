@@ -11,6 +11,7 @@ import pytest
 from tests.compiler.exports import (
     Spelling,
     Writer,
+    assert_same,
     bert,
     count,
     fired,
@@ -60,6 +61,63 @@ def test_positions_that_are_gathered_become_rows() -> None:
     assert count(outcome.model, "Gather") < count(model, "Gather")
 
 
+def test_rows_that_are_a_slice_by_arithmetic_become_rows() -> None:
+    """Of the same table, counted by one node."""
+    model = bert(replace(BARE, positions="sliced"), layers=1)
+    outcome = proved(step, model, 0.0)
+    assert fired(outcome, NAME) == 1
+    whole = array_of(model.graph.initializers["position.table"])
+    assert np.array_equal(_table(outcome.model), whole)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        lambda to, table, zero, end: to.Slice(table, zero, end),
+        lambda to, table, zero, end: to.Slice(table, zero, end, zero, to.ints(1)),
+        lambda to, table, zero, end: to.Slice(to.Tanh(table), zero, end, zero),
+        lambda to, table, zero, end: to.Slice(table, to.Sub(zero, zero), end, zero),
+    ],
+    ids=["no axes", "steps", "computed", "start"],
+)
+def test_slices_of_another_form_become_rows(rows: Any) -> None:
+    """One form for all, so that rules after it need to know one."""
+
+    def write(to: Writer) -> Any:
+        end = to.Shape(to.ids, start=1, end=2)
+        found = rows(to, to.weight("position.table", 24, 16), to.ints(0), end)
+        return to.Add(to.looked_up(), found)
+
+    outcome = proved(step, sketch(write), 0.0)
+    assert fired(outcome, NAME) == 1
+    assert _table(outcome.model).shape == (24, 16)
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_rows_at_either_side_of_a_sum(first: bool) -> None:
+    """Words + types and then positions, or positions and then that."""
+
+    def write(to: Writer) -> Any:
+        typed = to.Add(to.looked_up(), to.weight("type", 1, 1, 16))
+        rows = _gathered(to)
+        return to.Tanh(to.Add(rows, typed) if first else to.Add(typed, rows))
+
+    outcome = proved(step, sketch(write), BOUND)
+    assert fired(outcome, NAME) == 1
+    assert count(outcome.model, "Add") == 1
+
+
+def test_a_sum_that_is_read_elsewhere_keeps_its_order() -> None:
+    """Words + types is computed anyway; nothing is saved by adding types to positions."""
+
+    def write(to: Writer) -> Any:
+        typed = to.Add(to.looked_up(), to.weight("type", 1, 1, 16))
+        return to.Tanh(to.Add(typed, _gathered(to))), to.Neg(typed)
+
+    outcome = proved(step, sketch(write), 0.0)
+    assert count(outcome.model, "Add") == 2
+
+
 def test_types_of_which_there_is_one_are_added_to_the_table() -> None:
     """(words + types[0]) + positions -> words + (types[0] + positions), which is one table."""
     model = bert(replace(BARE, kinds="zeros"), layers=1)
@@ -95,6 +153,13 @@ def test_two_constants_that_are_added_are_one() -> None:
     changed = copied(model)
     step(changed)
     assert count(changed, "Add") == 1
+    assert_same(model, changed, BOUND)
+
+
+def _gathered(to: Writer, order: Any = None) -> Any:
+    zero, one = to.constant("0", np.int64(0)), to.constant("1", np.int64(1))
+    places = to.Range(zero, _count(to), one) if order is None else order
+    return to.Gather(to.weight("position.table", 24, 16), places)
 
 
 def _count(to: Writer) -> Any:
@@ -150,9 +215,10 @@ def test_rows_without_an_end_stay() -> None:
     """A table of a length that nobody said would cut off long messages."""
     model = sketch(lambda to: to.Add(to.looked_up(), _sines(to)))
     outcome = left_alone(step, model)
-    assert reasons(outcome, NAME) == {
-        "how many rows to keep is not known: the graph has no table of positions"
-    }
+    [refusal] = outcome.refused
+    reason = "how many rows to keep is not known: the graph has no table of positions"
+    assert (refusal.rule, refusal.reason) == (NAME, reason)
+    assert refusal.node == next(n.name for n in model.graph if n.op_type == "Sin")
 
 
 def test_rows_by_a_formula_become_a_table_where_their_number_is_known() -> None:
@@ -181,6 +247,56 @@ def test_rows_that_come_in_another_order_stay() -> None:
 
     outcome = left_alone(step, _with_table(write))
     assert reasons(outcome, NAME) == {"it is not the first rows of one table"}
+
+
+def _mirrored(to: Writer) -> Any:
+    """Places from the nearer end: 0 1 2 1 0."""
+    zero, one = to.constant("0", np.int64(0)), to.constant("1", np.int64(1))
+    up = to.Range(zero, _count(to), one)
+    down = to.Sub(to.Sub(_count(to), one), up)
+    return to.Min(up, down)
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_rows_of_which_only_the_first_are_alike_stay(typed: bool) -> None:
+    """All of them are looked at, also where a constant is added."""
+
+    def write(to: Writer) -> Any:
+        x = to.Add(to.looked_up(), to.weight("type", 1, 1, 16)) if typed else to.looked_up()
+        return to.Add(x, _gathered(to, _mirrored(to)))
+
+    model = _with_table(write)
+    outcome = step(copied(model))
+    assert outcome.fired == ()
+    assert reasons(outcome, NAME) == {"it is not the first rows of one table"}
+    assert_same(model, outcome.model, BOUND)
+
+
+def test_numbers_for_pairs_of_tokens_and_integers_are_no_rows() -> None:
+    """A bias of distances, (1, 1, t, t), and places that are added to ids."""
+
+    def write(to: Writer) -> Any:
+        zero, one = to.constant("0", np.int64(0)), to.constant("1", np.int64(1))
+        order = to.Range(zero, _count(to), one)
+        apart = to.Sub(to.Unsqueeze(order, to.ints(0)), to.Unsqueeze(order, to.ints(1)))
+        x = to.looked_up()
+        scores = to.Unsqueeze(to.MatMul(x, to.Transpose(x, perm=[0, 2, 1])), to.ints(1))
+        biased = to.Add(scores, to.Cast(to.Unsqueeze(apart, to.ints(0, 1)), to=1))
+        places = to.Add(to.ids, to.Unsqueeze(order, to.ints(0)))  # integers of two axes
+        return biased, to.Cast(places, to=1)
+
+    assert left_alone(step, _with_table(write)).refused == ()
+
+
+def test_rows_that_shapes_need_as_well_stay() -> None:
+    """Who else reads them would have to be looked at, too."""
+
+    def write(to: Writer) -> Any:
+        rows = _gathered(to)
+        return to.Mul(to.Add(to.looked_up(), rows), to.ReduceMax(rows, keepdims=0))
+
+    outcome = left_alone(step, _with_table(write))
+    assert "it is not only added to each message" in reasons(outcome, NAME)
 
 
 @pytest.mark.parametrize(
