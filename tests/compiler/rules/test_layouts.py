@@ -105,6 +105,19 @@ def test_a_value_in_between_that_is_read_stays() -> None:
     assert fired(outcome, NAME) == 1
 
 
+def test_a_chain_whose_end_is_moved_on_twice_is_one() -> None:
+    """Each of two readers takes its numbers apart in another way."""
+
+    def write(to: Writer) -> Any:
+        there = to.Transpose(to.Tanh(to.looked_up()), perm=[1, 0, 2])
+        end = to.Transpose(there, perm=[1, 2, 0])
+        one, other = to.Reshape(end, to.ints(0, 4, 4, -1)), to.Reshape(end, to.ints(0, 2, 8, -1))
+        return to.Neg(one), to.Neg(other)
+
+    outcome = proved(step, sketch(write), 0.0)
+    assert _orders(outcome.model) == [[0, 2, 1]]
+
+
 def test_a_chain_that_ends_as_an_output_stays() -> None:
     """The output keeps its name."""
 
@@ -144,6 +157,9 @@ def test_permutations() -> None:
     assert permutation(some, [a.reshape(a.transpose(1, 0, 2).shape) for a in some]) is None
     assert permutation(_arrays((2, 3, 4, 5, 6)), _arrays((2, 3, 4, 5, 6))) is None
     assert permutation([np.arange(6).reshape(2, 3)], [np.arange(6).reshape(2, 3)]) is None
+    flat = _arrays((3, 4), (5, 2))
+    assert permutation(flat, [a.T for a in flat]) == [1, 0]
+    assert permutation(_arrays((3,)), _arrays((3,))) is None
     assert permutation(None, some) is None
     assert permutation(some, None) is None
     holes = [np.where(a > 1, np.nan, a) for a in some]

@@ -135,6 +135,30 @@ def test_what_is_no_mask_of_keys_stays(added: Any) -> None:
     assert reasons(outcome, NAME) == {NOT_KEYS}
 
 
+def test_a_mask_that_depends_on_tokens_stays() -> None:
+    """What it was for these tokens is no proof of what it will be."""
+
+    def write(to: Writer) -> Any:
+        words = to.Cast(to.GreaterOrEqual(to.ReduceMin(to.ids, keepdims=0), to.ints(0)), to=1)
+        return _added(to, to.Mul(_where(to, _keys(to), -20_000.0), words))
+
+    assert left_alone(step, sketch(write, MASKED)).refused == ()
+
+
+@pytest.mark.parametrize(("far", "fires"), [(-1000.0, 1), (-999.0, 0)])
+def test_how_far_below_is_far(far: float, fires: int) -> None:
+    """From there on nothing of attention is left."""
+    outcome = step(sketch(lambda to: _added(to, _where(to, _keys(to), far)), MASKED))
+    assert fired(outcome, NAME) == fires
+
+
+def test_a_refusal_names_the_sum() -> None:
+    """Where it was added."""
+    model = sketch(lambda to: _added(to, to.Neg(_where(to, _keys(to)))), MASKED)
+    [refusal] = step(model).refused
+    assert refusal.node == next(n.name for n in model.graph if n.op_type == "Add")
+
+
 def test_the_query_s_mask_stays() -> None:
     """A whole row that is padding is not a column."""
     outcome = left_alone(step, bert(replace(MASKED, mask="query's")))
