@@ -22,7 +22,7 @@ from winnow.compiler.prune_sensitivity import LAYER
 from winnow.errors import ArtifactError, InputError
 from winnow.features.pieces import REQUIRED
 from winnow.reading import read_evidence
-from winnow.recipe_look import Look, look
+from winnow.recipe_look import Look, feeds_by, look
 from winnow.recipe_prune import Wish, check_out, prune, shares, times_faster, write
 
 MAIL = mail_of(60)
@@ -144,6 +144,20 @@ def test_the_vocabulary(found: Look, tmp_path: Path) -> None:
     after = pruned.figures["after"]["moved_most"]
     assert after is not None
     assert after < 1e-3  # the fit is near, not exact
+
+
+def test_a_vocabulary_that_spells_mail_otherwise(found: Look) -> None:
+    """Rare words are spelt by their letters then: more tokens than the fit has seen, no fault."""
+    pruned = prune(found, replace(HALF, pieces=len(REQUIRED) + 70), corpora=[MAIL])
+    assert found.mail is not None
+    lengths = [
+        [one["ids"].shape[1] for one in feeds_by(found.graph, found.mail, tokenizer)]
+        for tokenizer in (found.tokenizer, pruned.tokenizer)
+    ]
+    assert lengths[0] != lengths[1]
+    assert pruned.plan.pieces is not None
+    assert len(pruned.plan.pieces) == len(REQUIRED) + 70
+    assert pruned.widths == (Width(2, 32), Width(2, 32))
 
 
 def test_a_vocabulary_that_cannot_be(found: Look, bare: Look) -> None:

@@ -7,7 +7,7 @@ write   that -> an artifact or an ONNX file
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from winnow import recipe
 from winnow.answering import TOKENIZER_FILE
+from winnow.compiler.anatomy import anatomy_of
 from winnow.compiler.graph import executable, serialised
 from winnow.compiler.inputs import Feeds, feeds_of
 from winnow.compiler.passes import Report
-from winnow.compiler.prune import Plan, cut
+from winnow.compiler.prune import Plan, cut, whole
 from winnow.compiler.prune_fit import refitted
 from winnow.compiler.prune_search import Width, multiply_adds, searched, widths_of
 from winnow.compiler.prune_sensitivity import LAYER, kept, log_odds_of
@@ -149,17 +150,20 @@ def prune(
         plan = _plan(found, shares(found, wish), pieces)
     else:
         plan = _target(found, wish.target, pieces, progress)
-    graph = cut(found.graph, plan)
-    inputs = [*found.fitted, *found.measured]
-    if pieces is not None and found.mail is not None:
-        inputs = feeds_by(graph, found.mail, tokenizer)
+    # Token by token both graphs must read the same, so the vocabulary goes after the fit.
+    graph = cut(found.graph, replace(plan, pieces=None))
     if found.fitted:
-        pairs = list(zip(found.fitted, inputs, strict=False))
+        pairs = [(one, one) for one in found.fitted]
         graph = refitted(found.graph, graph, plan, run_graph, pairs)
+    measured: Sequence[Feeds] = found.measured
+    if pieces is not None:
+        graph = cut(graph, replace(whole(anatomy_of(graph)), pieces=pieces))
+        if found.mail is not None:
+            measured = feeds_by(graph, found.mail, tokenizer)[found.mail.fitted :]
     if recover is not None:
         assert tokenizer is not None
         graph = recover(found, graph, plan, tokenizer)
-    after = log_odds_of(graph, run_graph, inputs[len(found.fitted) :])
+    after = log_odds_of(graph, run_graph, measured)
     before = log_odds_of(found.graph, run_graph, found.measured)
     return Pruned(
         found, graph, plan, tokenizer, recover is not None,
